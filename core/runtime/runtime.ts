@@ -1,0 +1,89 @@
+import type { DType, Tensor } from "../onnx/tensor.ts";
+import { DeviceMemory } from "./device.ts";
+import { type Environment, environmentOf } from "./environment.ts";
+import type { Device } from "./provider.ts";
+import { cancelRuns } from "./runs.ts";
+import { type Optimization, Session } from "./session.ts";
+import { Value } from "./value.ts";
+
+/** ONNX Runtime in this process. Nothing is loaded before the first `open`. */
+export class Runtime implements Disposable, AsyncDisposable {
+  readonly device: Device;
+  readonly #environment: Environment;
+
+  private constructor(environment: Environment, device: Device) {
+    this.#environment = environment;
+    this.device = device;
+  }
+
+  /**
+   * Loads ONNX Runtime, or joins the one that this process has loaded already.
+   *
+   * @throws {RavnError} when the library is missing, or when the process already runs with another
+   * number of `threads`.
+   */
+  static open(o: { threads?: number; library?: string; device?: Device } = {}): Runtime {
+    return new Runtime(environmentOf(o), o.device ?? "cpu");
+  }
+
+  /** Version of ONNX Runtime, e.g. `"1.30.0"`. */
+  get version(): string {
+    return this.#environment.api.version;
+  }
+
+  /** Threads of the pool that all sessions of this process share. */
+  get threads(): number {
+    return this.#environment.threads;
+  }
+
+  /**
+   * Makes a model ready to run.
+   *
+   * @throws {RavnError} with ONNX Runtime's reason when it does not take the model, or when the
+   * device cannot be used, saying what is missing.
+   */
+  session(
+    model: Uint8Array,
+    o: { device?: Device; optimize?: Optimization } = {},
+  ): Promise<Session> {
+    const { device = this.device, optimize = "all" } = o;
+    return Session.load(this.#environment, model, { device, optimize });
+  }
+
+  /**
+   * Memory of a device, this runtime's by default.
+   *
+   * @throws {RavnError} when the device cannot be used, saying what is missing.
+   */
+  deviceMemory(device: Device = this.device): Promise<DeviceMemory> {
+    return DeviceMemory.open(this.#environment, device);
+  }
+
+  /**
+   * Describes `memory` as a tensor for bindings, without a copy. Whoever writes to the memory
+   * changes the tensor.
+   *
+   * @throws {RangeError} when `memory` is not exactly as long as the tensor, or does not begin at a
+   * multiple of 64 bytes.
+   */
+  value(dtype: DType, dims: readonly number[], memory: Uint8Array): Value {
+    return Value.over(this.#environment, dtype, dims, memory);
+  }
+
+  /** Runs a model once: `feeds` by input name to all outputs by name. */
+  readonly evaluate = async (
+    model: Uint8Array,
+    feeds: ReadonlyMap<string, Tensor>,
+  ): Promise<Map<string, Tensor>> => {
+    using session = await this.session(model);
+    return await session.run(feeds);
+  };
+
+  /** Stops all runs of this process and waits until they have ended: before leaving early. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await cancelRuns();
+  }
+
+  /** ONNX Runtime stays loaded until the process ends. */
+  [Symbol.dispose](): void {}
+}
