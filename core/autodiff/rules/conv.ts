@@ -1,0 +1,28 @@
+import { chosen } from "../formulation.ts";
+import { rule, type RuleEntry } from "../rule.ts";
+import { dataFormulations, preferredData } from "./conv_data.ts";
+import { convShapeOf } from "./conv_shape.ts";
+import { preferredWeight, weightFormulations } from "./conv_weight.ts";
+
+/**
+ * y = x ∗ W + b, a correlation in any number of spatial dimensions: dx and dW have several
+ * formulations, of which the fastest depends on the shape; db = Σ dy over samples and positions.
+ */
+export const conv: RuleEntry = [
+  rule((call) => {
+    const { dy, emit } = call;
+    const shape = convShapeOf(call);
+    const about = { operator: "Conv", shape } as const;
+    const { choose } = call.around;
+    const data = () =>
+      chosen({ ...about, gradient: "data" }, dataFormulations, preferredData(shape), choose);
+    const weight = () =>
+      chosen({ ...about, gradient: "weight" }, weightFormulations, preferredWeight(shape), choose);
+    const spatial = shape.window.kernel.map((_, i) => i + 2);
+    return [
+      () => data().emit(call, shape),
+      () => weight().emit(call, shape),
+      () => emit.reduceSum(dy, [0, ...spatial], false),
+    ];
+  }),
+];

@@ -1,0 +1,82 @@
+import type { Call } from "../call.ts";
+import type { Formulation } from "../formulation.ts";
+import { area, type ConvShape, isPointwise, padsWithinReach } from "./conv_shape.ts";
+import { leftOver, reach, slidingAttributes } from "./window.ts";
+
+const BEYOND = 2 ** 53 - 1;
+
+/** Works for every shape: the transposed convolution is the adjoint by definition. */
+const transposed: Formulation = {
+  name: "transposed",
+  applies: () => true,
+  emit: (call, { groups, window }) =>
+    call.emit.node("ConvTranspose", [call.dy, call.input(1)], {
+      ...slidingAttributes(window),
+      group: groups,
+      kernel_shape: window.kernel,
+      output_padding: leftOver(window),
+    }),
+};
+
+/** W[M, C/g, k] with the kernel reversed and filters and channels exchanged: [C, M/g, k]. */
+function flippedWeight(call: Call, { channels, filters, groups, window }: ConvShape): string {
+  const { emit } = call;
+  const { kernel } = window;
+  const [perGroup, each] = [channels / groups, filters / groups];
+  const w = call.input(1);
+  const tail = kernel.map((_, i) => i);
+  const exchanged = groups === 1
+    ? emit.transpose(w, [1, 0, ...tail.map((i) => i + 2)])
+    : emit.reshape(
+      emit.transpose(emit.reshape(w, [groups, each, perGroup, ...kernel]), [
+        0,
+        2,
+        1,
+        ...tail.map((i) => i + 3),
+      ]),
+      [channels, each, ...kernel],
+    );
+  const axes = tail.filter((i) => kernel[i]! > 1).map((i) => i + 2);
+  if (axes.length === 0) return exchanged;
+  const minus = axes.map(() => -1);
+  return emit.slice(exchanged, minus, axes.map(() => -BEYOND), axes, minus);
+}
+
+/** For stride 1: dx is a convolution of dy with the kernel reversed, padded by reach − 1 − pad. */
+const flipped: Formulation = {
+  name: "flipped",
+  applies: (shape) => area(shape.window.strides) === 1 && padsWithinReach(shape),
+  emit: (call, shape) => {
+    const { window, groups } = shape;
+    const covered = reach(window);
+    const pads = [window.begins, window.ends].flatMap((side) =>
+      side.map((n, i) => covered[i]! - 1 - n)
+    );
+    const attributes = { dilations: window.dilations, group: groups, kernel_shape: window.kernel };
+    const weight = flippedWeight(call, shape);
+    return call.emit.node("Conv", [call.dy, weight], { ...attributes, pads });
+  },
+};
+
+/** A kernel of one element: dx[n] = Wᵀ dy[n] for matrices W[M, C] and dy[n] = [M, P]. */
+const product: Formulation = {
+  name: "product",
+  applies: (shape) => isPointwise(shape) && shape.groups === 1,
+  emit: (call, { filters, channels, window }) => {
+    const { emit, dy, type } = call;
+    const [samples] = call.dims(call.output());
+    const weight = emit.reshape(call.input(1), [filters, channels]);
+    const maps = emit.reshape(dy, [samples!, filters, area(window.output)]);
+    const o = { dtype: type, rankA: 2, rankB: 3, transA: true };
+    return emit.reshape(emit.matMul(weight, maps, o), [samples!, channels, ...window.input]);
+  },
+};
+
+/** The ways to write the gradient of a convolution's input. */
+export const dataFormulations: readonly Formulation[] = [product, flipped, transposed];
+
+/** The way that is used unless something else was measured. */
+export function preferredData(shape: ConvShape): Formulation {
+  if (product.applies(shape)) return product;
+  return flipped.applies(shape) ? flipped : transposed;
+}

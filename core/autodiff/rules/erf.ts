@@ -1,0 +1,69 @@
+import { stringOf } from "../../onnx/mod.ts";
+import type { Call } from "../call.ts";
+import { rule, type RuleEntry } from "../rule.ts";
+
+/** y = erf x: dx = dy 2/√π e^(−x²). */
+export const erf: RuleEntry = [
+  rule((call) => {
+    const { dy, emit, type } = call;
+    const x = call.input(0);
+    return [() => {
+      const bell = emit.node("Exp", [emit.neg(emit.mul(x, x))]);
+      return emit.mul(emit.scale(dy, type, 2 / Math.sqrt(Math.PI)), bell);
+    }];
+  }, { since: 9 }),
+];
+
+/** y = x Φ(x): dx = dy (Φ(x) + x φ(x)), Φ and φ being the normal distribution and its density. */
+function exactGelu(call: Call): string {
+  const { dy, emit, type } = call;
+  const x = call.input(0);
+  const half = emit.node("Erf", [emit.scale(x, type, Math.SQRT1_2)]);
+  const below = emit.scale(emit.add(half, emit.scalar(type, 1)), type, 0.5);
+  const bell = emit.node("Exp", [emit.scale(emit.mul(x, x), type, -0.5)]);
+  const density = emit.scale(bell, type, 1 / Math.sqrt(2 * Math.PI));
+  return emit.mul(dy, emit.add(below, emit.mul(x, density)));
+}
+
+/**
+ * y = x s with s = σ(x (a + b x²)), a = 2√(2/π), b = 0.044715 a (Hendrycks and Gimpel 2016, with
+ * tanh z = 2σ(2z) − 1): dx = dy (s + y (a + 3b x²)(1 − s)).
+ */
+function tanhGelu(call: Call): string {
+  const { dy, emit, type } = call;
+  const x = call.input(0);
+  const a = 2 * Math.sqrt(2 / Math.PI);
+  const b = 0.044715 * a;
+  const square = emit.mul(x, x);
+  const inner = emit.add(emit.scale(square, type, b), emit.scalar(type, a));
+  const s = emit.node("Sigmoid", [emit.mul(x, inner)]);
+  const slope = emit.add(emit.scale(square, type, 3 * b), emit.scalar(type, a));
+  const rest = emit.sub(emit.scalar(type, 1), s);
+  return emit.mul(dy, emit.add(s, emit.mul(emit.mul(call.output(), slope), rest)));
+}
+
+/** The Gaussian error linear unit of opset 20, exact or in its approximation by tanh. */
+export const gelu: RuleEntry = [
+  rule(
+    (
+      call,
+    ) => [
+      () =>
+        stringOf(call.node, "approximate", "none") === "tanh" ? tanhGelu(call) : exactGelu(call),
+    ],
+    {
+      since: 20,
+    },
+  ),
+];
+
+/** ONNX Runtime's exact form, in its own domain. */
+export const microsoftGelu: RuleEntry = [rule((call) => [() => exactGelu(call)])];
+
+/** ONNX Runtime's FastGelu: the approximation, of x plus an optional bias. */
+export const fastGelu: RuleEntry = [
+  rule((call) => {
+    if (call.has(1)) call.refuse("FastGelu with a bias; add the bias in a node of its own");
+    return [() => tanhGelu(call)];
+  }),
+];

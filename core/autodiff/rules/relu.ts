@@ -1,0 +1,64 @@
+import type { Call } from "../call.ts";
+import { floatOf } from "../../onnx/mod.ts";
+import { rule, type RuleEntry } from "../rule.ts";
+import { gatedByPooling } from "./pool_gate.ts";
+
+/** 1 where `y` is positive and 0 elsewhere. */
+export function positive(call: Call, y: string): string {
+  const { emit, type } = call;
+  return emit.indicator(emit.node("Greater", [y, emit.scalar(type, 0)]), type);
+}
+
+/**
+ * y = max(x, 0): dx = dy [y > 0]. It reads y, not x, so that a convolution and its Relu may still be
+ * fused into one kernel. Where all of y goes into max-pooling, that rule has applied the gate already,
+ * to the smaller pooled map.
+ */
+export const relu: RuleEntry = [
+  rule((call) => {
+    const { dy, emit, around } = call;
+    const y = call.output();
+    return [() => gatedByPooling(y, around) ? dy : emit.mul(dy, positive(call, y))];
+  }, { since: 6 }),
+];
+
+/** y = x > 0 ? x : α x: dx = x > 0 ? dy : α dy. For α > 0, x and y have the same sign. */
+export const leakyRelu: RuleEntry = [
+  rule((call) => {
+    const { dy, emit, type, node } = call;
+    const alpha = floatOf(node, "alpha", 0.01);
+    return [() => {
+      const sign = positive(call, alpha > 0 ? call.output() : call.input(0));
+      const slope = emit.add(emit.scale(sign, type, 1 - alpha), emit.scalar(type, alpha));
+      return emit.mul(dy, slope);
+    }];
+  }, { since: 6 }),
+];
+
+/** y = x > 0 ? x : s x with a learned slope s: dx = dy (x > 0 ? 1 : s), ds = dy min(x, 0). */
+export const pRelu: RuleEntry = [
+  rule((call) => {
+    const { dy, emit, type } = call;
+    const x = call.input(0);
+    const zero = () => emit.scalar(type, 0);
+    const isPositive = () => emit.node("Greater", [x, zero()]);
+    return [
+      () => emit.mul(dy, emit.node("Where", [isPositive(), emit.scalar(type, 1), call.input(1)])),
+      () => emit.mul(dy, emit.node("Where", [isPositive(), zero(), x])),
+    ];
+  }, { since: 7, broadcasts: true }),
+];
+
+/** y = x > 0 ? x : α(eˣ − 1): dx = dy (y > 0 ? 1 : y + α). */
+export const elu: RuleEntry = [
+  rule((call) => {
+    const { dy, emit, type, node } = call;
+    const y = call.output();
+    const alpha = floatOf(node, "alpha", 1);
+    return [() => {
+      const isPositive = emit.node("Greater", [call.input(0), emit.scalar(type, 0)]);
+      const slope = emit.add(y, emit.scalar(type, alpha));
+      return emit.mul(dy, emit.node("Where", [isPositive, emit.scalar(type, 1), slope]));
+    }];
+  }, { since: 6 }),
+];
