@@ -1,0 +1,121 @@
+/**
+ * Exact partitions of a sequence into contiguous stages by dynamic programming. Nothing here knows of
+ * networks: a stage is a range of positions, with a cost.
+ */
+
+/** Ranges of positions 0 to `positions - 1`, to be chained into stages. */
+export interface PartitionProblem {
+  readonly stages: number;
+  /** Positions at which a stage may begin or end, both ends included. */
+  readonly positions: number;
+  /** Cost of a stage over the range [from, to); Infinity where it is not allowed. */
+  cost(stage: number, from: number, to: number): number;
+  /** A lower bound of the cost that does not fall as `to` grows, to end searches early. */
+  floor?(stage: number, from: number, to: number): number;
+}
+
+/** A chain of ranges: `borders[s]` to `borders[s + 1]` is stage s. */
+export interface Partition {
+  readonly borders: readonly number[];
+  readonly cost: number;
+}
+
+/** The best cost from each first position of each stage to the end; only the end itself is known. */
+function suffixCosts({ stages, positions }: PartitionProblem): Float64Array[] {
+  const best = Array.from({ length: stages + 1 }, () => new Float64Array(positions).fill(Infinity));
+  best[stages]![positions - 1] = 0;
+  return best;
+}
+
+/** Positions where stage s may end: every later stage needs one position at least. */
+function lastEnd(problem: PartitionProblem, stage: number): number {
+  return problem.positions - problem.stages + stage;
+}
+
+/** First end of a stage from `from`: the last stage ends at the end. */
+function firstEnd(problem: PartitionProblem, stage: number, from: number): number {
+  return stage === problem.stages - 1 ? problem.positions - 1 : from + 1;
+}
+
+function follow(problem: PartitionProblem, next: readonly Int32Array[]): number[] {
+  const borders = [0];
+  for (let stage = 0; stage < problem.stages; stage++) {
+    borders.push(next[stage]![borders[stage]!]!);
+  }
+  return borders;
+}
+
+/**
+ * The smallest possible cost of the costliest stage:
+ * `f(s, i) = min over j of max(cost(s, i, j), f(s + 1, j))`.
+ *
+ * @param bound a cost known to be attainable; ranges above it are not looked at
+ * @returns Infinity where no partition is allowed
+ */
+export function minMaxCost(problem: PartitionProblem, bound = Infinity): number {
+  const { stages } = problem;
+  const best = suffixCosts(problem);
+  for (let stage = stages - 1; stage >= 0; stage--) {
+    const own = best[stage]!, later = best[stage + 1]!;
+    const end = lastEnd(problem, stage);
+    for (let from = stage === 0 ? 0 : end - 1; from >= stage; from--) {
+      let least = Infinity;
+      for (let to = firstEnd(problem, stage, from); to <= end; to++) {
+        const floor = problem.floor?.(stage, from, to) ?? 0;
+        if (floor >= least || floor > bound) break;
+        const rest = later[to]!;
+        if (rest >= least) continue;
+        const cost = Math.max(problem.cost(stage, from, to), rest);
+        if (cost < least) least = cost;
+      }
+      own[from] = least;
+    }
+  }
+  return best[0]![0]!;
+}
+
+/** A measure of a stage over the range [from, to). */
+export type Criterion = (stage: number, from: number, to: number) => number;
+
+/**
+ * The partition with the smallest sum of costs; among equals the one with the smallest sum of the
+ * first criterion, then of the second and so on, then the one with the earliest borders:
+ * `g(s, i) = min over j of c(s, i, j) + g(s + 1, j)`, compared as vectors. Sums of vectors keep their
+ * order, so the recursion is exact.
+ *
+ * @returns undefined where no partition is allowed
+ */
+export function minSumPartition(
+  problem: PartitionProblem,
+  criteria: readonly Criterion[] = [],
+): Partition | undefined {
+  const { stages, positions } = problem;
+  const measures: Criterion[] = [(s, from, to) => problem.cost(s, from, to), ...criteria];
+  const best = measures.map(() => suffixCosts(problem));
+  const next = Array.from({ length: stages }, () => new Int32Array(positions).fill(-1));
+  /** True where a stage over [from, to) and the best rest beat what is known from `from`. */
+  const isBetter = (stage: number, from: number, to: number): boolean => {
+    for (let c = 0; c < measures.length; c++) {
+      const sum = measures[c]!(stage, from, to) + best[c]![stage + 1]![to]!;
+      const known = best[c]![stage]![from]!;
+      if (sum !== known) return sum < known;
+    }
+    return false;
+  };
+  for (let stage = stages - 1; stage >= 0; stage--) {
+    const end = lastEnd(problem, stage);
+    for (let from = stage === 0 ? 0 : end - 1; from >= stage; from--) {
+      for (let to = firstEnd(problem, stage, from); to <= end; to++) {
+        const floor = problem.floor?.(stage, from, to) ?? 0;
+        if (floor === Infinity || floor > best[0]![stage]![from]!) break;
+        if (best[0]![stage + 1]![to] === Infinity || !isBetter(stage, from, to)) continue;
+        next[stage]![from] = to;
+        measures.forEach((measure, c) => {
+          best[c]![stage]![from] = measure(stage, from, to) + best[c]![stage + 1]![to]!;
+        });
+      }
+    }
+  }
+  const cost = best[0]![0]![0]!;
+  return cost === Infinity ? undefined : { borders: follow(problem, next), cost };
+}

@@ -1,0 +1,31 @@
+/**
+ * Which machine does what: costs of operators and links, clusters of nodes, cuts of the model, rings
+ * between clusters. Pure: the model, the nodes and measured times come in, a plan goes out.
+ *
+ * @module
+ */
+export { parseAddress, sameHost } from "./address.ts";
+export type { Address } from "./address.ts";
+export { parseAssignment } from "./assignment.ts";
+export { costKey } from "./cost_key.ts";
+export { estimateCosts, mergeTimes } from "./cost.ts";
+export type { OperatorTime, OperatorTimes } from "./cost.ts";
+export { parseJson } from "./json_text.ts";
+export { LOCAL_MBPS, megabytes } from "./layout.ts";
+export type { Split } from "./layout.ts";
+export { stageMemory } from "./memory.ts";
+export type { MemoryBreakdown, StageLoad, StageMemoryTerms } from "./memory.ts";
+export { nearest } from "./nearest.ts";
+export { parseNodeConfigs } from "./node_configs.ts";
+export type { NodeConfig } from "./node_configs.ts";
+export { makePlan } from "./plan.ts";
+export type { PlanInput } from "./plan.ts";
+export { parsePlan, planSchema } from "./plan_schema.ts";
+export type { Plan, PlanCluster, PlanNode, PlanStage, Role } from "./plan_schema.ts";
+export { layRings } from "./rings.ts";
+export type { Ring, RingMember, RingPlace, Rings } from "./rings.ts";
+export { alignedRows, planLog, planTable } from "./table.ts";
+export { modelState } from "./trainable.ts";
+export type { ModelState } from "./trainable.ts";
+export { workloadOf } from "./workload.ts";
+export type { OperatorCost, StateCost, ValueCost, Workload } from "./workload.ts";
