@@ -1,0 +1,84 @@
+import { RavnError } from "../error.ts";
+import type { DType, Tensor } from "../onnx/tensor.ts";
+import { readCsv } from "./csv.ts";
+import { readIdx } from "./idx.ts";
+import { readNpy } from "./npy.ts";
+import { readNpz } from "./npz.ts";
+import { openRanges, readWhole } from "./read.ts";
+import { readSafetensors } from "./safetensors.ts";
+import { formatOf, parseSource } from "./source.ts";
+
+/** One array of samples, as a file holds it. */
+export interface Column {
+  /** Where it came from, as the user wrote it; for error messages. */
+  readonly source: string;
+  readonly dtype: DType;
+  /** Shape of one sample; empty where a sample is one number. */
+  readonly dims: readonly number[];
+  /** Number of samples, 1 or more. */
+  readonly count: number;
+  /** The samples one after another, little-endian, row-major. Immutable. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** A tensor whose first dimension counts the samples, as a column. */
+export function columnOf(tensor: Tensor, source: string): Column {
+  const [count, ...dims] = tensor.dims;
+  if (count === undefined) {
+    throw new RavnError(`${source}: holds a single number; expected an array of samples`);
+  }
+  if (count === 0 || dims.includes(0)) {
+    throw new RavnError(`${source}: is empty, its shape is [${tensor.dims}]; expected samples`);
+  }
+  return { source, dtype: tensor.dtype, dims, count, bytes: tensor.bytes };
+}
+
+async function readTensor(source: string): Promise<Tensor> {
+  const { path, member } = parseSource(source);
+  const format = formatOf(path);
+  if (member !== undefined && (format === "npy" || format === "idx")) {
+    throw new RavnError(`${source}: ${path} holds one array; write it without "#${member}"`);
+  }
+  switch (format) {
+    case "npy":
+      return readNpy(await readWhole(path), path);
+    case "idx":
+      return await readIdx(await readWhole(path), path);
+    case "csv":
+      return readCsv(await readWhole(path), path, member);
+    case "npz": {
+      using archive = await openRanges(path);
+      return await readNpz(archive, member);
+    }
+    case "safetensors":
+      return pick(readSafetensors(await readWhole(path), path).tensors, path, member);
+    case undefined:
+      throw new RavnError(
+        `${source}: unknown kind of data file; known are .npy, .npz, .csv, .tsv, .safetensors, ` +
+          `.idx and MNIST's -ubyte (also .gz)`,
+      );
+  }
+}
+
+function pick(
+  tensors: ReadonlyMap<string, Tensor>,
+  path: string,
+  member: string | undefined,
+): Tensor {
+  const name = member ?? (tensors.size === 1 ? [...tensors.keys()][0] : undefined);
+  const found = name === undefined ? undefined : tensors.get(name);
+  if (found !== undefined) return found;
+  const wanted = name === undefined ? `which one is meant` : `not "${name}"`;
+  const names = [...tensors.keys()].slice(0, 20).map((key) => `${path}#${key}`).join(", ");
+  throw new RavnError(`${path}: holds ${tensors.size} tensors, write ${wanted}: ${names}`);
+}
+
+/**
+ * Reads the samples of a data file; the name tells the format. Part of a file is named behind a
+ * `#`: an array of an .npz or .safetensors file, columns of a .csv file (`file.csv#x,y,3..7`).
+ *
+ * @throws {RavnError} naming the file and what was expected.
+ */
+export async function readColumn(source: string): Promise<Column> {
+  return columnOf(await readTensor(source), source);
+}
