@@ -1,0 +1,61 @@
+import type { RawConn } from "./raw_conn.ts";
+
+/** From here on bytes are written from where they are; below, they are gathered first. */
+const DIRECT_BYTES = 32 << 10;
+const STAGING_BYTES = 2 * DIRECT_BYTES;
+const ZEROS = new Uint8Array(8);
+
+/**
+ * Writes bytes to a connection in as few calls as there can be without copying large pieces: Deno has
+ * no call that writes several buffers at once.
+ */
+export class FrameWriter {
+  /** Bytes that the connection has taken. */
+  bytesWritten = 0;
+  readonly #conn: RawConn;
+  readonly #staging = new Uint8Array(STAGING_BYTES);
+  #staged = 0;
+
+  constructor(conn: RawConn) {
+    this.#conn = conn;
+  }
+
+  /** Bytes that wait for {@linkcode flush}. */
+  get staged(): number {
+    return this.#staged;
+  }
+
+  /** Writes `bytes`, or copies them to be written soon. After it they may be reused. */
+  async put(bytes: Uint8Array): Promise<void> {
+    if (bytes.length >= DIRECT_BYTES) {
+      if (this.#staged > 0) await this.flush();
+      await this.#write(bytes);
+      return;
+    }
+    if (this.#staged + bytes.length > STAGING_BYTES) await this.flush();
+    this.#staging.set(bytes, this.#staged);
+    this.#staged += bytes.length;
+  }
+
+  /** Writes a payload and the zeros that fill it up to a multiple of 8. */
+  async putPadded(bytes: Uint8Array): Promise<void> {
+    await this.put(bytes);
+    const padding = -bytes.length & 7;
+    if (padding > 0) await this.put(ZEROS.subarray(0, padding));
+  }
+
+  /** Writes what has been gathered. */
+  async flush(): Promise<void> {
+    const count = this.#staged;
+    this.#staged = 0;
+    if (count > 0) await this.#write(this.#staging.subarray(0, count));
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      const written = await this.#conn.write(at === 0 ? bytes : bytes.subarray(at));
+      at += written;
+      this.bytesWritten += written;
+    }
+  }
+}
