@@ -1,0 +1,16 @@
+/** A stage's program (forward, backward, update), and what runs it. */
+export * from "./manifest.ts";
+export { buildPrograms } from "./program.ts";
+export type { LabelForm, ProgramInput, StageGraphs, StageProgram } from "./program.ts";
+export { modelTensors } from "./parameters.ts";
+export { StageExecutor } from "./executor.ts";
+export type { ExecutorOptions, SlotCounts, StageModels } from "./executor.ts";
+export { WeightStore } from "./weight_store.ts";
+export * from "./loss.ts";
+export * from "./optimizer.ts";
+export { learningRate } from "./learning_rate.ts";
+export type { RateSchedule, RunTime } from "./learning_rate.ts";
+export { assemble, infoOf, portOf } from "./stage_graphs.ts";
+export type { Piece } from "./stage_graphs.ts";
+export { partition, shapeOf } from "./partition.ts";
+export { trainedValues } from "./parameters.ts";

@@ -1,0 +1,397 @@
+import { differentiate, inferenceForm, trainingForm } from "../autodiff/mod.ts";
+import type { Gradients, TrainingGraph } from "../autodiff/mod.ts";
+import { isFloat } from "../onnx/mod.ts";
+import type { Facts, Graph, Tensor } from "../onnx/mod.ts";
+import { RavnError } from "../error.ts";
+import { accuracyKind, appendLoss } from "./loss.ts";
+import type { Labels, LossConfig, LossGraph } from "./loss.ts";
+import { LABELS, SCALE } from "./manifest.ts";
+import type { InputPort, OutputPort, Port, StageManifest } from "./manifest.ts";
+import { modelTensors, trainedValues } from "./parameters.ts";
+import type { ModelTensors } from "./parameters.ts";
+import { factOf, partition } from "./partition.ts";
+import type { StagePart } from "./partition.ts";
+import { assemble, freeValues, liveNodes, portOf } from "./stage_graphs.ts";
+import type { Piece } from "./stage_graphs.ts";
+
+/** The graphs of one stage. The last stage has `step` in the place of `forward` and `backward`. */
+export interface StageGraphs {
+  readonly forward?: Graph;
+  readonly backward?: Graph;
+  readonly step?: Graph;
+  readonly evaluate: Graph;
+}
+
+/** All that a provider needs to train one stage. */
+export interface StageProgram {
+  readonly manifest: StageManifest;
+  readonly graphs: StageGraphs;
+  /** The stage's part of the model with its weights, as the user's file has it. */
+  readonly part: Graph;
+  readonly weights: ReadonlyMap<string, Tensor>;
+}
+
+/** In which form the labels come, and what is known of them. */
+export interface LabelForm extends Labels {
+  /** False where rows as long as the output's are known to be no one-hot classes. */
+  readonly oneHot?: boolean;
+}
+
+/** What `buildPrograms` makes stages from. */
+export interface ProgramInput {
+  readonly graph: Graph;
+  readonly facts: Facts;
+  /** Names of each stage's nodes. */
+  readonly stages: readonly (readonly string[])[];
+  /** For each stage: compute the forward again in the backward, instead of keeping its values. */
+  readonly recompute: readonly boolean[];
+  /** Largest micro-batch. */
+  readonly batch: number;
+  readonly loss: LossConfig;
+  /** Absent where the loss is an output of the model. */
+  readonly labels?: LabelForm;
+  /** Who reads the labels: the root sends them along, or the leaf has its own copy. */
+  readonly labelsFrom: "root" | "leaf";
+  readonly maskAs: "input" | "graph";
+}
+
+/** The model output that the loss reads, or that is the loss. */
+function headValue(graph: Graph, loss: LossConfig): string {
+  const names = graph.outputs.map(({ name }) => name);
+  if (loss.type !== "output") return names[0]!;
+  if (!names.includes(loss.output)) {
+    throw new RavnError(
+      `loss: the model has no output "${loss.output}"; its outputs are ${names.join(", ")}`,
+    );
+  }
+  return loss.output;
+}
+
+/**
+ * Writes the training graphs of every stage of a model.
+ *
+ * Stages are made from the last to the first, since a stage sends back gradients only for values that
+ * have one, and takes in those that later stages send.
+ *
+ * @throws {RavnError} naming the node and operator where a gradient is not known
+ */
+export function buildPrograms(input: ProgramInput): StageProgram[] {
+  const { graph, facts, loss } = input;
+  const head = headValue(graph, loss);
+  const parts = partition(graph, facts, input.stages, [head]);
+  const tensors = modelTensors(graph);
+  const trained = trainedValues(graph, tensors.trainable);
+  const programs: StageProgram[] = [];
+  /** For each value: the later stages that send a gradient for it. */
+  const gradientsFrom = new Map<string, number[]>();
+  for (const part of [...parts].reverse()) {
+    const builder = new ProgramBuilder(input, part, head, { ...tensors, trained }, gradientsFrom);
+    const program = builder.build(parts);
+    for (const { value, gradient } of program.manifest.inputs) {
+      if (gradient === undefined) continue;
+      gradientsFrom.set(value, [part.stage, ...(gradientsFrom.get(value) ?? [])]);
+    }
+    programs.unshift(program);
+  }
+  return programs;
+}
+
+/** Name under which a stage takes in the gradient that stage `from` sends for `value`. */
+function incomingGradient(value: string, from: number): string {
+  return `ravn.gradient.${from}.${value}`;
+}
+
+class ProgramBuilder {
+  readonly #input: ProgramInput;
+  readonly #part: StagePart;
+  readonly #head: string;
+  readonly #tensors: ModelTensors & { readonly trained: ReadonlySet<string> };
+  readonly #gradientsFrom: ReadonlyMap<string, readonly number[]>;
+  readonly #last: boolean;
+
+  constructor(
+    input: ProgramInput,
+    part: StagePart,
+    head: string,
+    tensors: ModelTensors & { readonly trained: ReadonlySet<string> },
+    gradientsFrom: ReadonlyMap<string, readonly number[]>,
+  ) {
+    this.#input = input;
+    this.#part = part;
+    this.#head = head;
+    this.#tensors = tensors;
+    this.#gradientsFrom = gradientsFrom;
+    this.#last = part.stage === input.stages.length - 1;
+  }
+
+  build(parts: readonly StagePart[]): StageProgram {
+    const training = trainingForm(this.#part.graph, this.#facts(), {
+      statistics: true,
+      maskAs: this.#input.maskAs,
+    });
+    const loss = this.#last ? this.#loss(training) : undefined;
+    const gradients = this.#differentiate(training, loss);
+    const parameters = this.#own(this.#tensors.trainable)
+      .filter((name) => gradients.gradients.has(name));
+    const manifest = this.#manifest(parts, training, loss, gradients, parameters);
+    const kept = [...parameters, ...this.#own(this.#tensors.running)];
+    return {
+      manifest,
+      graphs: this.#graphs(manifest, training, loss, gradients),
+      part: this.#part.graph,
+      weights: new Map(kept.map((name) => [name, this.#part.graph.initializers.get(name)!])),
+    };
+  }
+
+  /** Those of the model's tensors `names` that this stage reads. */
+  #own(names: readonly string[]): string[] {
+    return names.filter((name) => this.#part.graph.initializers.has(name));
+  }
+
+  /** Facts of the model and of the labels. */
+  #facts(): Facts {
+    const { facts, labels } = this.#input;
+    return labels === undefined ? facts : new Map([...facts, [LABELS, labels]]);
+  }
+
+  #loss(training: TrainingGraph): LossGraph | undefined {
+    const { loss, labels, graph } = this.#input;
+    if (loss.type === "output") return undefined;
+    if (labels === undefined) {
+      throw new RavnError(`loss ${loss.type} needs labels: name them in data.train.labels`);
+    }
+    return appendLoss({
+      loss,
+      output: { name: this.#head, fact: factOf(training.facts, this.#head) },
+      labels: { name: LABELS, dtype: labels.dtype, dims: labels.dims },
+      scale: SCALE,
+      opset: graph.opsets.get("") ?? 17,
+    });
+  }
+
+  #differentiate(training: TrainingGraph, loss: LossGraph | undefined): Gradients {
+    const seeds = new Map<string, string | readonly string[]>();
+    for (const { value, to } of this.#part.outputs) {
+      const from = (this.#gradientsFrom.get(value) ?? []).filter((stage) => to.includes(stage));
+      if (from.length > 0) seeds.set(value, from.map((stage) => incomingGradient(value, stage)));
+    }
+    if (this.#last) seeds.set(this.#head, loss?.gradient.value ?? SCALE);
+    const activations = this.#part.inputs
+      .map(({ value }) => value)
+      .filter((value) =>
+        this.#tensors.trained.has(value) && isFloat(factOf(training.facts, value).dtype)
+      );
+    const wrt = [...activations, ...this.#own(this.#tensors.trainable)];
+    const { graph, facts } = training;
+    return differentiate({ graph, facts, seeds, wrt });
+  }
+
+  #inputs(gradients: Gradients, facts: Facts): InputPort[] {
+    const { stages, labels, labelsFrom } = this.#input;
+    const ports: InputPort[] = this.#part.inputs.map(({ value, from }) => {
+      const port = portOf(facts, value);
+      const source = from === "data" && this.#part.stage > 0 ? 0 : from;
+      if (!gradients.gradients.has(value)) return { ...port, from: source };
+      return { ...port, from: source, gradient: `ravn.gradient_of.${value}` };
+    });
+    if (this.#last && labels !== undefined) {
+      const from = stages.length === 1 || labelsFrom === "leaf" ? "data" : 0;
+      ports.push({ ...this.#labelPort(facts, labels), from });
+    }
+    return ports;
+  }
+
+  #labelPort(facts: Facts, { classes }: Labels): Port {
+    const { loss } = this.#input;
+    const ignored = "ignore_index" in loss ? loss.ignore_index : undefined;
+    return {
+      ...portOf(facts, LABELS),
+      ...(classes === undefined ? {} : { classes }),
+      ...(ignored === undefined ? {} : { ignored }),
+    };
+  }
+
+  #outputs(facts: Facts): OutputPort[] {
+    return this.#part.outputs.map(({ value, to }) => ({
+      ...portOf(facts, value),
+      to: to.map((stage) => {
+        const sends = this.#gradientsFrom.get(value)?.includes(stage) === true;
+        return sends ? { stage, gradient: incomingGradient(value, stage) } : { stage };
+      }),
+    }));
+  }
+
+  /** Data that the root reads only to pass it on: model inputs of later stages, and labels. */
+  #relays(parts: readonly StagePart[], facts: Facts): StageManifest["relays"] {
+    const { stages, labels, labelsFrom } = this.#input;
+    if (this.#part.stage !== 0 || stages.length === 1) return [];
+    const to = new Map<string, number[]>();
+    for (const { stage, inputs } of parts.slice(1)) {
+      for (const { value, from } of inputs) {
+        if (from === "data") to.set(value, [...(to.get(value) ?? []), stage]);
+      }
+    }
+    if (labels !== undefined && labelsFrom === "root") to.set(LABELS, [stages.length - 1]);
+    return [...to].map(([value, readers]) => {
+      const port = value === LABELS && labels !== undefined
+        ? this.#labelPort(facts, labels)
+        : portOf(facts, value);
+      return { ...port, to: readers };
+    });
+  }
+
+  #manifest(
+    parts: readonly StagePart[],
+    training: TrainingGraph,
+    loss: LossGraph | undefined,
+    gradients: Gradients,
+    parameters: readonly string[],
+  ): StageManifest {
+    const { stage, graph } = this.#part;
+    const recompute = !this.#last && this.#input.recompute[stage] === true;
+    const facts = new Map([...this.#facts(), ...training.facts]);
+    const made = new Set(training.graph.nodes.flatMap((node) => node.outputs));
+    const stash = this.#last || recompute
+      ? []
+      : [...freeValues(gradients.nodes)].filter((value) => made.has(value));
+    return {
+      format: 1,
+      stage,
+      stages: this.#input.stages.length,
+      batch: this.#input.batch,
+      inputs: this.#inputs(gradients, facts),
+      outputs: this.#outputs(facts),
+      relays: this.#relays(parts, facts),
+      parameters: parameters.map((name) => ({
+        name,
+        dims: [...graph.initializers.get(name)!.dims],
+        gradient: `ravn.gradient_of.${name}`,
+      })),
+      masks: training.masks.map((mask) => ({ ...mask, dims: [...mask.dims] })),
+      statistics: training.statistics.map((statistic) => ({
+        ...statistic,
+        dims: [...graph.initializers.get(statistic.running)!.dims],
+      })),
+      stash: stash.map((value) => portOf(facts, value)),
+      recompute,
+      ...(this.#last ? { head: this.#headOf(facts, loss) } : {}),
+    };
+  }
+
+  #headOf(facts: Facts, loss: LossGraph | undefined): NonNullable<StageManifest["head"]> {
+    const { labels } = this.#input;
+    const output = portOf(facts, this.#head);
+    const kind = labels === undefined ? undefined : accuracyKind(factOf(facts, this.#head), labels);
+    return {
+      loss: loss?.loss ?? this.#head,
+      output,
+      ...(labels === undefined ? {} : { labels: LABELS }),
+      ...(kind === undefined ? {} : { accuracy: kind }),
+    };
+  }
+
+  #graphs(
+    manifest: StageManifest,
+    training: TrainingGraph,
+    loss: LossGraph | undefined,
+    gradients: Gradients,
+  ): StageGraphs {
+    const { opsets } = training.graph;
+    const facts = new Map([...this.#facts(), ...training.facts]);
+    const forward: Piece = training.graph;
+    const backward: Piece = {
+      nodes: gradients.nodes,
+      initializers: new Map([...training.graph.initializers, ...gradients.initializers]),
+    };
+    const fed = this.#fed(manifest, facts);
+    const show = (value: string) => ({ port: portOf(facts, value), from: value });
+    const statistics = manifest.statistics.map(({ batch }) => show(batch));
+    const shown = [
+      ...manifest.inputs.filter(({ gradient }) => gradient !== undefined)
+        .map(({ gradient, value, dtype, dims }) => ({
+          port: { value: gradient!, dtype, dims },
+          from: gradients.gradients.get(value)!,
+        })),
+      ...manifest.parameters.map(({ name, dims, gradient }) => ({
+        port: { value: gradient, dtype: "float32" as const, dims },
+        from: gradients.gradients.get(name)!,
+      })),
+    ];
+    const evaluate = this.#evaluate(manifest, loss, fed, facts);
+    if (this.#last) {
+      const pieces = loss === undefined
+        ? [forward, backward]
+        : [forward, loss, loss.gradient, backward];
+      const lossPort = { value: manifest.head!.loss, dtype: "float32" as const, dims: [] };
+      const outputs = [{ port: lossPort, from: lossPort.value }, ...statistics, ...shown];
+      return { step: assemble("step", pieces, fed, outputs, opsets), evaluate };
+    }
+    const values = [...manifest.outputs, ...manifest.stash].map(({ value }) => value);
+    const outputs = [...new Set([...values, ...manifest.statistics.map(({ batch }) => batch)])];
+    const stashed = manifest.stash.map((port) => port);
+    const pieces = manifest.recompute
+      ? [{ ...forward, nodes: this.#replay(training, gradients) }, backward]
+      : [backward];
+    return {
+      forward: assemble("forward", [forward], fed, outputs.map(show), opsets),
+      ...(shown.length === 0
+        ? {}
+        : { backward: assemble("backward", pieces, [...fed, ...stashed], shown, opsets) }),
+      evaluate,
+    };
+  }
+
+  /** The part of the forward that the backward reads. */
+  #replay(training: TrainingGraph, gradients: Gradients): Graph["nodes"] {
+    return liveNodes(training.graph.nodes, freeValues(gradients.nodes));
+  }
+
+  /** Everything that may be fed to a graph of this stage. */
+  #fed(manifest: StageManifest, facts: Facts): Port[] {
+    return [
+      ...manifest.inputs,
+      ...manifest.outputs.flatMap(({ dtype, dims, to }) =>
+        to.flatMap(({ gradient }) =>
+          gradient === undefined ? [] : [{ value: gradient, dtype, dims }]
+        )
+      ),
+      ...manifest.parameters.map(({ name }) => portOf(facts, name)),
+      ...manifest.masks.map(({ input, dims }) => ({
+        value: input,
+        dtype: "float32" as const,
+        dims,
+      })),
+      { value: SCALE, dtype: "float32" as const, dims: [] },
+    ];
+  }
+
+  /** The stage in inference form; weights and running statistics are fed, since they change. */
+  #evaluate(
+    manifest: StageManifest,
+    loss: LossGraph | undefined,
+    fed: readonly Port[],
+    facts: Facts,
+  ): Graph {
+    const graph = inferenceForm(this.#part.graph);
+    const running = this.#own(this.#tensors.running).map((name) => portOf(facts, name));
+    const shown = this.#part.graph.outputs.map(({ name }) => ({
+      port: portOf(facts, name),
+      from: name,
+    }));
+    const pieces: Piece[] = [graph];
+    if (this.#last) {
+      const { head } = manifest;
+      if (!shown.some(({ from }) => from === head!.output.value)) {
+        shown.push({
+          port: { ...head!.output, value: `ravn.output.${head!.output.value}` },
+          from: head!.output.value,
+        });
+      }
+      if (loss !== undefined) {
+        pieces.push(loss);
+        shown.push({ port: { value: head!.loss, dtype: "float32", dims: [] }, from: loss.loss });
+      }
+    }
+    return assemble("evaluate", pieces, [...fed, ...running], shown, graph.opsets);
+  }
+}

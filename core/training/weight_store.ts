@@ -1,0 +1,184 @@
+import { elementCount, numbers } from "../onnx/mod.ts";
+import type { Tensor } from "../onnx/mod.ts";
+import * as kernels from "../runtime/mod.ts";
+import { Arena, floatsOf, paddedSize } from "../runtime/mod.ts";
+import type { Runtime, Value } from "../runtime/mod.ts";
+import type { Parameter } from "./manifest.ts";
+import { optimizerSlots, updateParameters } from "./optimizer.ts";
+import type { OptimizerConfig } from "./optimizer.ts";
+
+/** Bytes that one slab of an arena may take; a group of parameters lies in one slab. */
+const GROUP_BYTES_MAX = 2 ** 31;
+
+/** How a stage's weights are kept. */
+export interface WeightStoreOptions {
+  readonly runtime: Runtime;
+  readonly parameters: readonly Parameter[];
+  readonly initial: ReadonlyMap<string, Tensor>;
+  readonly optimizer: OptimizerConfig;
+  /** Copies of the weights: one a version that is in use at the same time. */
+  readonly versions: number;
+  /** True when several micro-batches make one update. */
+  readonly accumulates: boolean;
+}
+
+/** Parameters that lie one behind the other, 64-byte aligned, with everything an update needs. */
+interface Group {
+  readonly parameters: readonly Parameter[];
+  /** Weights by buffer. */
+  readonly weights: readonly Float32Array[];
+  readonly gradients: Float32Array;
+  /** Gradients of a further micro-batch, to be added. */
+  readonly partial: Float32Array | undefined;
+  /** State of the optimizer, e.g. Adam's two moments. */
+  readonly state: readonly Float32Array[];
+}
+
+/** The tensors of one parameter, as ONNX Runtime sees them. */
+interface Bound {
+  readonly weights: readonly Value[];
+  readonly gradient: Value;
+  readonly partial: Value;
+}
+
+/**
+ * A stage's weights in all versions that are in use, with gradients and optimizer state, in an arena:
+ * the graphs write gradients into it and the optimizer sweeps over it, with no copy between.
+ */
+export class WeightStore implements Disposable {
+  readonly #optimizer: OptimizerConfig;
+  readonly #groups: readonly Group[];
+  readonly #bound = new Map<string, Bound>();
+  readonly #gradients = new Map<string, Bound>();
+  readonly #parameters: readonly Parameter[];
+
+  constructor(options: WeightStoreOptions) {
+    const { runtime, parameters, initial, optimizer, versions, accumulates } = options;
+    this.#optimizer = optimizer;
+    this.#parameters = parameters;
+    const copies = versions + 1 + (accumulates ? 1 : 0) + optimizerSlots(optimizer).length;
+    const grouped = groupsOf(parameters, copies);
+    const arena = new Arena(grouped.reduce((sum, list) => sum + bytesOf(list) * copies, 0));
+    this.#groups = grouped.map((list) => {
+      const lengths = new Array<number>(copies).fill(bytesOf(list));
+      const arrays = arena.allocateTogether(lengths).map(floatsOf);
+      const state = arrays.slice(versions + 1 + (accumulates ? 1 : 0));
+      return {
+        parameters: list,
+        weights: arrays.slice(0, versions),
+        gradients: arrays[versions]!,
+        partial: accumulates ? arrays[versions + 1]! : undefined,
+        state,
+      };
+    });
+    for (const group of this.#groups) this.#bind(runtime, group, initial);
+  }
+
+  #bind(runtime: Runtime, group: Group, initial: ReadonlyMap<string, Tensor>): void {
+    let offset = 0;
+    for (const { name, dims, gradient } of group.parameters) {
+      const count = elementCount(dims);
+      const tensor = initial.get(name);
+      if (tensor === undefined) throw new Error(`no initial value for "${name}"`);
+      const start = offset;
+      const over = (array: Float32Array) => {
+        const part = array.subarray(start, start + count);
+        const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+        return runtime.value("float32", dims, bytes);
+      };
+      group.weights[0]!.set(numbers(tensor), start);
+      const first = over(group.gradients);
+      const bound = {
+        weights: group.weights.map(over),
+        gradient: first,
+        partial: group.partial === undefined ? first : over(group.partial),
+      };
+      this.#bound.set(name, bound);
+      this.#gradients.set(gradient, bound);
+      offset += paddedSize(count * 4) / 4;
+    }
+  }
+
+  /** True when `name` is a parameter of the stage. */
+  has(name: string): boolean {
+    return this.#bound.has(name);
+  }
+
+  /** True when `name` is the gradient of a parameter. */
+  hasGradient(name: string): boolean {
+    return this.#gradients.has(name);
+  }
+
+  /** Parameter `name` in the version that lies in `buffer`. */
+  tensor(buffer: number, name: string): Value {
+    return this.#bound.get(name)!.weights[buffer]!;
+  }
+
+  /** Where a graph leaves a gradient: the first of an update directly, the others to be added. */
+  gradient(name: string, first: boolean): Value {
+    const bound = this.#gradients.get(name)!;
+    return first ? bound.gradient : bound.partial;
+  }
+
+  /** Adds the gradients of a further micro-batch to those of the update. */
+  accumulate(): void {
+    for (const { gradients, partial } of this.#groups) {
+      if (partial === undefined) {
+        throw new Error("this store was made for one micro-batch an update");
+      }
+      kernels.add(gradients, partial);
+    }
+  }
+
+  /** Makes the weights of buffer `to` from those of `from` and the gradients; `update` is from 0. */
+  update(from: number, to: number, at: { readonly rate: number; readonly update: number }): void {
+    for (const { weights, gradients, state } of this.#groups) {
+      const arrays = { weights: weights[from]!, out: weights[to]!, gradients, slots: state };
+      const time = { rate: at.rate, update: at.update + 1 };
+      updateParameters<Float32Array>(kernels, this.#optimizer, arrays, time);
+    }
+  }
+
+  /** A copy of all weights in `buffer`, by name. */
+  tensors(buffer: number): Map<string, Tensor> {
+    return new Map(this.#parameters.map(({ name, dims }) => [
+      name,
+      { dtype: "float32", dims, bytes: new Uint8Array(this.tensor(buffer, name).bytes) },
+    ]));
+  }
+
+  /** A copy of the gradients of the last update, by parameter name; for tests. */
+  gradients(): Map<string, Tensor> {
+    return new Map(this.#parameters.map(({ name, dims }) => [
+      name,
+      { dtype: "float32", dims, bytes: new Uint8Array(this.#bound.get(name)!.gradient.bytes) },
+    ]));
+  }
+
+  [Symbol.dispose](): void {
+    for (const { weights, gradient, partial } of this.#bound.values()) {
+      for (const value of new Set([...weights, gradient, partial])) value[Symbol.dispose]();
+    }
+    this.#bound.clear();
+  }
+}
+
+function bytesOf(parameters: readonly Parameter[]): number {
+  return parameters.reduce((sum, { dims }) => sum + paddedSize(elementCount(dims) * 4), 0);
+}
+
+/** Parameters in groups of which `copies` copies fit in one slab. */
+function groupsOf(parameters: readonly Parameter[], copies: number): Parameter[][] {
+  const groups: Parameter[][] = [];
+  let bytes = Infinity;
+  for (const parameter of parameters) {
+    const size = bytesOf([parameter]) * copies;
+    if (bytes + size > GROUP_BYTES_MAX) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)!.push(parameter);
+    bytes += size;
+  }
+  return groups;
+}
