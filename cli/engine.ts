@@ -1,0 +1,34 @@
+import type { ConfigKey } from "../core/run/config_keys.ts";
+import type { RunHost } from "../core/run/events.ts";
+import type * as ask from "../core/run/requests.ts";
+
+/** What the verbs ask of the engine. A test puts its own in the place of {@link engine}. */
+export interface Engine {
+  init(request: ask.InitRequest): Promise<ask.InitReport>;
+  clusterize(request: ask.ClusterizeRequest, host: RunHost): Promise<ask.ClusterizeReport>;
+  provide(request: ask.ProvideRequest, host: RunHost): Promise<void>;
+  train(request: ask.TrainRequest, host: RunHost): Promise<ask.TrainReport>;
+  fuse(request: ask.FuseRequest): Promise<ask.FuseReport>;
+  evaluate(request: ask.EvalRequest): Promise<ask.EvalReport>;
+  predict(request: ask.PredictRequest): Promise<ask.PredictReport>;
+  inspect(request: ask.InspectRequest): Promise<ask.InspectReport>;
+  doctor(): AsyncIterable<ask.Check>;
+  /** The keys of `ravn.yaml` with their defaults. */
+  configKeys(): Promise<readonly ConfigKey[]>;
+}
+
+/** Loads a part of the engine when a verb first needs it, so that `ravn --help` loads none. */
+export const engine: Engine = {
+  init: async (request) => (await import("../core/run/init.ts")).init(request),
+  clusterize: async (request) => (await import("../core/run/clusterize.ts")).clusterize(request),
+  provide: async (request, host) => (await import("../core/run/provide.ts")).provide(request, host),
+  train: async (request, host) => (await import("../core/run/train.ts")).train(request, host),
+  fuse: async (request) => (await import("../core/run/fuse.ts")).fuse(request),
+  evaluate: async (request) => (await import("../core/run/evaluate.ts")).evaluate(request),
+  predict: async (request) => (await import("../core/run/predict.ts")).predict(request),
+  inspect: async (request) => (await import("../core/run/inspect.ts")).inspect(request),
+  doctor: async function* () {
+    yield* (await import("../core/run/doctor.ts")).doctor();
+  },
+  configKeys: async () => (await import("../core/run/config_keys.ts")).CONFIG_KEYS,
+};

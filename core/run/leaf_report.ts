@@ -1,0 +1,129 @@
+import type { Calendar, EvaluationStep, Place } from "../pipeline/mod.ts";
+import { countCorrect } from "../training/mod.ts";
+import type { StageExecutor, StageManifest } from "../training/mod.ts";
+import type { RunEvent } from "./events.ts";
+import type { MetricsFiles } from "./metrics_files.ts";
+import type { StageObserver } from "./stage_run.ts";
+
+/** The throughput shown is that of the last so many milliseconds. */
+const RATE_WINDOW_MS = 2000;
+
+type Head = NonNullable<StageManifest["head"]>;
+
+/** What a `LeafReport` tells the world through. */
+export interface LeafReportOptions {
+  readonly head: Head;
+  readonly executor: StageExecutor;
+  readonly files: MetricsFiles;
+  readonly emit: (event: RunEvent) => void;
+  /** Milliseconds of a steady clock. */
+  readonly now_ms: () => number;
+}
+
+/** What the last stage learns: losses, throughput, validation; as events and in the metrics files. */
+export class LeafReport implements StageObserver {
+  readonly #o: LeafReportOptions;
+  #calendar: Calendar | undefined;
+  #start_ms = 0;
+  #loss = 0;
+  #samples = 0;
+  #epoch = 0;
+  #recent: { at_ms: number; samples: number }[] = [];
+  #correct = 0;
+  #rows = 0;
+  #validationLoss = 0;
+
+  constructor(options: LeafReportOptions) {
+    this.#o = options;
+  }
+
+  begun(calendar: Calendar): void {
+    this.#calendar = calendar;
+    this.#start_ms = this.#o.now_ms();
+    this.#recent = [{ at_ms: this.#start_ms, samples: 0 }];
+    const { epochs, batch_size, samples } = calendar.shape;
+    this.#emit({ event: "begin", epochs, updates: calendar.updates, batch_size, samples });
+  }
+
+  loss(place: Place, loss: number): void {
+    this.#loss += loss * place.scale;
+    this.#samples += place.samples;
+    this.#epoch = place.epoch + 1;
+  }
+
+  updated(update: number, rate: number): void {
+    const loss = this.#loss;
+    const samples = this.#samples;
+    this.#loss = 0;
+    this.#samples = 0;
+    this.#o.files.line("losses", loss.toPrecision(6));
+    this.#emit({
+      event: "update",
+      update: update + 1,
+      epoch: this.#epoch,
+      loss,
+      samples,
+      samples_per_s: this.#throughput(samples),
+      lr: rate,
+    });
+  }
+
+  #throughput(samples: number): number {
+    const now_ms = this.#o.now_ms();
+    const recent = this.#recent;
+    recent.push({ at_ms: now_ms, samples });
+    while (recent.length > 2 && now_ms - recent[0]!.at_ms > RATE_WINDOW_MS) recent.shift();
+    let sum = 0;
+    for (let i = 1; i < recent.length; i++) sum += recent[i]!.samples;
+    const span_ms = now_ms - recent[0]!.at_ms;
+    return span_ms > 0 ? Math.round(sum / span_ms * 1e4) / 10 : 0;
+  }
+
+  validated({ batch, version }: EvaluationStep, slot: number, samples: number, loss: number): void {
+    const calendar = this.#calendar!;
+    this.#validationLoss += loss * samples;
+    this.#countCorrect(slot, samples);
+    if (batch < calendar.validationBatches - 1) return;
+    const total = calendar.shape.validation_samples;
+    const accuracy = this.#rows === 0 ? undefined : this.#correct / this.#rows * 100;
+    if (accuracy !== undefined) this.#o.files.line("accuracies", accuracy.toFixed(4));
+    this.#emit({
+      event: "validation",
+      epoch: Math.min(calendar.shape.epochs, calendar.epochOf(version)),
+      update: version,
+      ...(accuracy === undefined ? {} : { accuracy }),
+      loss: this.#validationLoss / total,
+      samples: total,
+    });
+    this.#correct = 0;
+    this.#rows = 0;
+    this.#validationLoss = 0;
+  }
+
+  #countCorrect(slot: number, samples: number): void {
+    const { head, executor } = this.#o;
+    if (head.accuracy === undefined || head.labels === undefined) return;
+    const classes = head.output.dims.at(-1);
+    if (typeof classes !== "number") return;
+    const bytes = executor.validationOutput(slot, head.output.value, samples);
+    const output = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+    const given = executor.validationInput(slot, head.labels, samples);
+    const labels = head.accuracy === "index"
+      ? new BigInt64Array(given.buffer, given.byteOffset, given.byteLength / 8)
+      : new Float32Array(given.buffer, given.byteOffset, given.byteLength / 4);
+    this.#correct += countCorrect(output, labels, head.accuracy, classes);
+    this.#rows += output.length / classes;
+  }
+
+  /** The run is over: says how long it took. */
+  ended(): void {
+    const updates = this.#calendar?.updates ?? 0;
+    const wall_s = (this.#o.now_ms() - this.#start_ms) / 1000;
+    this.#emit({ event: "end", updates, wall_s, steps_per_s: updates / wall_s });
+  }
+
+  #emit(event: RunEvent): void {
+    this.#o.files.line("events", JSON.stringify(event));
+    this.#o.emit(event);
+  }
+}

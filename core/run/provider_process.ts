@@ -1,0 +1,69 @@
+import { TextLineStream } from "./text_lines.ts";
+import { parseEvent } from "./events.ts";
+import type { RunHost } from "./events.ts";
+
+/** How a provider ended, where it did not end well. */
+export interface ProviderFailure {
+  /** What it said last. */
+  readonly message: string;
+  /** When, on a steady clock: the first failure is the cause of the others. */
+  readonly at_ms: number;
+}
+
+/** `ravn provide` as a process of this machine, its events passed on. */
+export class ProviderProcess {
+  /** Resolves at its end: undefined where all went well. Never rejects. */
+  readonly done: Promise<ProviderFailure | undefined>;
+  readonly #process: Deno.ChildProcess;
+  readonly #name: string;
+
+  constructor(name: string, options: readonly string[], host: RunHost) {
+    const [program, ...start] = host.command;
+    this.#name = name;
+    this.#process = new Deno.Command(program!, {
+      args: [...start, "provide", "--name", name, "--json", ...options],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.done = this.#watch(host);
+  }
+
+  /** Asks it to save and end. */
+  stop(): void {
+    try {
+      this.#process.kill("SIGTERM");
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async #watch(host: RunHost): Promise<ProviderFailure | undefined> {
+    const [, said, status] = await Promise.all([
+      this.#passEvents(host),
+      lastLine(this.#process.stderr),
+      this.#process.status,
+    ]);
+    if (status.success) return undefined;
+    const how = status.signal === null ? `exit code ${status.code}` : status.signal;
+    const message = said.replace(/^ravn: /, "") || `${this.#name} ended with ${how}`;
+    return { message, at_ms: performance.now() };
+  }
+
+  async #passEvents(host: RunHost): Promise<void> {
+    for await (const line of linesOf(this.#process.stdout)) {
+      const event = parseEvent(line);
+      if (event !== undefined) host.emit(event);
+    }
+  }
+}
+
+function linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<string> {
+  return stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+}
+
+async function lastLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+  let last = "";
+  for await (const line of linesOf(stream)) if (line.trim() !== "") last = line;
+  return last;
+}

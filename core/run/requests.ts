@@ -1,0 +1,198 @@
+/**
+ * What the command line asks of the engine, and what it gets back: one request and one report a
+ * verb. Paths are relative to the current folder. An absent `config` means `ravn.yaml` there.
+ */
+
+/** Where the model is cut: equal time, equal parameters, or Ravnest's shares. */
+export const SPLITS = ["time", "params", "ravnest"] as const;
+/** One of {@link SPLITS}. */
+export type Split = typeof SPLITS[number];
+
+/** Whether a stage keeps its activations or computes them again for the backward pass. */
+export const RECOMPUTES = ["auto", "on", "off"] as const;
+/** One of {@link RECOMPUTES}. */
+export type Recompute = typeof RECOMPUTES[number];
+
+/** Where a stage computes. */
+export const DEVICES = ["cpu", "cuda", "webgpu"] as const;
+/** One of {@link DEVICES}. */
+export type DeviceName = typeof DEVICES[number];
+
+/** Write a folder that can be trained: configuration, node file, example model. */
+export interface InitRequest {
+  readonly folder: string;
+  /** Name of an example network, e.g. `"digits_cnn"`. */
+  readonly model: string;
+  /** Replace files that are already there. */
+  readonly force: boolean;
+}
+
+/** Files written by `init`, in order. */
+export interface InitReport {
+  readonly files: readonly string[];
+}
+
+/** Cut a model over the nodes of a node file and write `node_data/`. */
+export interface ClusterizeRequest {
+  /** Absent: the configuration's model. */
+  readonly model?: string;
+  readonly config?: string;
+  /** The node file. */
+  readonly nodes: string;
+  /** Absent: the configuration's, as for all that follows. */
+  readonly split?: Split;
+  /**
+   * Number of clusters, or the nodes of each as in `"0,1,2;3,4"`; absent: as the genetic algorithm
+   * finds best.
+   */
+  readonly clusters?: number | string;
+  readonly batch?: number;
+  readonly seed?: number;
+  readonly inFlight?: number;
+  readonly recompute?: Recompute;
+  /** Plan and report, but write nothing. */
+  readonly dryRun: boolean;
+  /** Replace a plan whose stages have been trained. */
+  readonly force: boolean;
+}
+
+/** A plan as the command line shows it. */
+export interface ClusterizeReport {
+  /** The walkthrough's block for each node. */
+  readonly log: string;
+  /** A row for each stage: node, role, operators, parameters, memory, time, bytes sent. */
+  readonly table: string;
+  /** The content of `plan.json`. */
+  readonly plan: object;
+  /** Names of the nodes, in the order in which they train. */
+  readonly nodes: readonly string[];
+  /** Files written; empty after a dry run. */
+  readonly files: readonly string[];
+}
+
+/** Train one stage as one node of the plan. */
+export interface ProvideRequest {
+  /** Node name, e.g. `"node_2"`. */
+  readonly name: string;
+  readonly config?: string;
+  /** Keys of the configuration to replace, as written. */
+  readonly set?: readonly (readonly [key: string, value: string])[];
+  /** Replace a stage that was trained before. */
+  readonly force: boolean;
+  readonly inFlight?: number;
+  /** Absent: the configuration's, as for all that follows. */
+  readonly device?: DeviceName;
+  /** Threads of ONNX Runtime. */
+  readonly threads?: number;
+  /** Run token; absent: the node file's. */
+  readonly token?: string;
+  /** How long to wait for peers. */
+  readonly timeout_s?: number;
+}
+
+/** Train the whole plan on this machine. */
+export interface TrainRequest {
+  readonly config?: string;
+  /** The unsplit model in one process. */
+  readonly single: boolean;
+  /** Keys of the configuration to replace, as written: `["optimizer.lr", "0.01"]`. */
+  readonly set: readonly (readonly [key: string, value: string])[];
+  readonly force: boolean;
+  /** Absent: the configuration's. */
+  readonly device?: DeviceName;
+  readonly threads?: number;
+}
+
+/** How a training run ended. */
+export interface TrainReport {
+  /** The joined model and weights, where the run saved them. */
+  readonly trained: readonly string[];
+  readonly metrics?: EvalReport;
+}
+
+/** Join the trained stages of a cluster into one model. */
+export interface FuseRequest {
+  readonly cluster: number;
+  /** Folder for `trained.onnx` and `trained.safetensors`. */
+  readonly out: string;
+  readonly force: boolean;
+}
+
+/** Files written by `fuse`. */
+export interface FuseReport {
+  readonly stages: number;
+  readonly parameters: number;
+  readonly files: readonly string[];
+}
+
+/** A file, or a file for each input of a model by the input's name. */
+export type Inputs = string | Readonly<Record<string, string>>;
+
+/** Measure a model on labelled data. Without `inputs` the configuration's validation set. */
+export interface EvalRequest {
+  readonly model: string;
+  readonly inputs?: Inputs;
+  readonly labels?: string;
+  readonly config?: string;
+  readonly batch: number;
+}
+
+/** Metrics over a data set; `accuracy` in percent, absent where the labels are not classes. */
+export interface EvalReport {
+  readonly samples: number;
+  readonly loss?: number;
+  readonly accuracy?: number;
+}
+
+/** Run a model over data and keep its output. */
+export interface PredictRequest {
+  readonly model: string;
+  readonly inputs: Inputs;
+  readonly out: string;
+  readonly batch: number;
+}
+
+/** The file of predictions and the shape of what it holds. */
+export interface PredictReport {
+  readonly file: string;
+  readonly dims: readonly number[];
+}
+
+/** Describe a model file. */
+export interface InspectRequest {
+  readonly model: string;
+}
+
+/** A named tensor; unknown dimensions are names. */
+export interface TensorRow {
+  readonly name: string;
+  readonly dtype: string;
+  readonly dims: readonly (number | string)[];
+}
+
+/** A node of a graph. `gradient` is "missing" where ravn has no rule for the operator. */
+export interface NodeRow {
+  readonly name: string;
+  readonly op: string;
+  readonly domain: string;
+  /** Shape of the first output, where it is known. */
+  readonly dims?: readonly (number | string)[];
+  readonly gradient: "yes" | "none" | "missing";
+}
+
+/** A model as the command line shows it. */
+export interface InspectReport {
+  readonly name: string;
+  readonly opsets: Readonly<Record<string, number>>;
+  readonly inputs: readonly TensorRow[];
+  readonly outputs: readonly TensorRow[];
+  readonly parameters: readonly TensorRow[];
+  readonly nodes: readonly NodeRow[];
+}
+
+/** One check of `doctor`: what was found, or why it failed and what to try. */
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}

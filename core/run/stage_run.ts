@@ -1,0 +1,381 @@
+import { messageOf, RavnError } from "../error.ts";
+import {
+  Calendar,
+  EvaluationMachine,
+  operations,
+  outstanding,
+  StageMachine,
+} from "../pipeline/mod.ts";
+import type {
+  Awaited,
+  EvaluationStep,
+  Operation,
+  Place,
+  RunShape,
+  StagePosition,
+  WeightVersions,
+} from "../pipeline/mod.ts";
+import type { StageExecutor, StageManifest, WeightStore } from "../training/mod.ts";
+import type { Closed, Link, TensorHead } from "../../transport/mod.ts";
+import type { BatchSource } from "./batch_source.ts";
+import { StageMail, VALIDATION_WINDOW } from "./stage_mail.ts";
+import type { Peer } from "./stage_mail.ts";
+
+/** What every stage must agree on before the first batch; the root tells it. */
+export interface RunTerms {
+  readonly run_id: string;
+  readonly schedule: StagePosition["schedule"];
+  readonly in_flight: number;
+  readonly shape: RunShape;
+}
+
+/** What a stage learns as it trains. */
+export interface StageObserver {
+  begun?(calendar: Calendar, terms: RunTerms): void;
+  /** Last stage: loss of a micro-batch, a mean over its samples. */
+  loss?(place: Place, loss: number): void;
+  /** Update `update` (from 0) was made with learning rate `rate`. */
+  updated?(update: number, rate: number): void;
+  /** Last stage: a validation batch was run; its output and labels lie in slot `slot`. */
+  validated?(step: EvaluationStep, slot: number, samples: number, loss: number): void;
+}
+
+/** Everything a stage's training needs. */
+export interface StageRunOptions {
+  /** Name of this node. */
+  readonly node: string;
+  readonly manifest: StageManifest;
+  readonly executor: StageExecutor;
+  readonly weights: WeightStore;
+  readonly versions: WeightVersions;
+  readonly terms: Pick<RunTerms, "schedule" | "in_flight"> & { readonly micro_batches: number };
+  readonly links: ReadonlyMap<number, Link>;
+  readonly source?: BatchSource;
+  /** Learning rate of an update. */
+  readonly rate: (update: number, calendar: Calendar) => number;
+  readonly observer: StageObserver;
+  readonly signal: AbortSignal;
+}
+
+/** The run once it has begun. */
+interface Course {
+  readonly calendar: Calendar;
+  readonly machine: StageMachine;
+  readonly evaluation: EvaluationMachine;
+}
+
+/**
+ * Trains one stage: runs what the state machines say, feeds them with what arrives, and sends on what
+ * comes out. One operation at a time; messages travel while it computes.
+ */
+export class StageRun {
+  readonly #o: StageRunOptions;
+  readonly #mail: StageMail;
+  readonly #left = new Set<number>();
+  #begun: string | undefined;
+  #course: Course | undefined;
+  #failure: Error | undefined;
+  #complete = false;
+  #wake: () => void = () => {};
+
+  constructor(options: StageRunOptions) {
+    this.#o = options;
+    const { manifest, executor, links } = options;
+    this.#mail = new StageMail({
+      manifest,
+      executor,
+      links,
+      handlers: {
+        arrived: (head, from) => this.#arrived(head, from),
+        begin: (text) => this.#begin(text),
+        evaluated: (from, validation, batch) => {
+          this.#started().evaluation.acknowledged(from, validation, batch);
+          this.#wake();
+        },
+        closed: (peer, closed) => this.#closed(peer, closed),
+        failed: (error) => this.#fail(error),
+        validationSequence: (validation, batch) => this.#sequence(validation, batch),
+      },
+    });
+  }
+
+  /**
+   * Trains to the end.
+   *
+   * @param terms given on the root; the other stages learn them from it
+   * @throws {RavnError} when a peer is lost, disagrees, or fails; the other peers are told
+   */
+  async run(terms?: RunTerms): Promise<void> {
+    const stop = () => this.#fail(new RavnError("stopped by the user", { exitCode: 130 }));
+    this.#o.signal.addEventListener("abort", stop);
+    try {
+      if (this.#o.signal.aborted) stop();
+      this.#mail.open();
+      if (terms !== undefined) this.#begin(JSON.stringify(terms));
+      await this.#loop();
+      await this.#mail.flushed();
+      this.#complete = true;
+    } catch (thrown) {
+      await this.#mail.fail(messageOf(thrown));
+      throw thrown;
+    } finally {
+      this.#o.signal.removeEventListener("abort", stop);
+    }
+  }
+
+  /** Says goodbye, after the stages that read from this one: so nobody misses a message. */
+  async leave(): Promise<void> {
+    for (const stage of this.#mail.consumers) {
+      const peer = this.#mail.peer(stage);
+      const closed = await peer.link.closed;
+      if (closed.kind !== "bye") throw endOf(closed, peer.name, "the end of the run");
+    }
+    await Promise.all(this.#mail.peers.map(({ link }) => link.close()));
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#wake();
+  }
+
+  #started(): Course {
+    if (this.#course === undefined) throw new RavnError("a message came before the run began");
+    return this.#course;
+  }
+
+  #sequence(validation: number, batch: number): number {
+    return validation * this.#started().calendar.validationBatches + batch;
+  }
+
+  #arrived({ kind, step, microBatch }: TensorHead, from: number): void {
+    const { machine, evaluation } = this.#started();
+    if (kind === "evaluate") evaluation.arrived(from, step, microBatch);
+    else if (kind === "forward" || kind === "backward") machine.arrived(kind, microBatch, from);
+    this.#wake();
+  }
+
+  #closed(peer: Peer, closed: Closed): void {
+    if (this.#complete) return;
+    this.#left.add(peer.stage);
+    if (closed.kind === "bye") this.#wake();
+    else this.#fail(endOf(closed, peer.name, this.#expects()));
+  }
+
+  #awaited(): Awaited | undefined {
+    return this.#course?.machine.awaits ?? this.#course?.evaluation.awaits;
+  }
+
+  /** What this stage is waiting for, in words. */
+  #expects(): string {
+    if (this.#course === undefined) return "the start of the run";
+    const awaited = this.#awaited();
+    if (awaited === undefined) return "the end of the run";
+    return `${awaited.kind} ${awaited.microBatch} from stage ${awaited.stage}`;
+  }
+
+  #begin(text: string): void {
+    if (this.#begun !== undefined) {
+      if (this.#begun !== text) throw new RavnError("two stages told different terms of the run");
+      return;
+    }
+    this.#begun = text;
+    const terms = JSON.parse(text) as RunTerms;
+    this.#checkTerms(terms);
+    const { stage, stages } = this.#o.manifest;
+    const { producers, consumers } = this.#mail;
+    const calendar = new Calendar(terms.shape);
+    const evaluation = new EvaluationMachine({
+      producers,
+      consumers,
+      batches: calendar.validationBatches,
+      window: VALIDATION_WINDOW,
+    });
+    const order = operations(
+      { schedule: terms.schedule, inFlight: terms.in_flight, stage, stages },
+      calendar,
+    );
+    const validated = new Set(calendar.validations);
+    const mayUpdate = (update: number) => evaluation.pending === 0 || !validated.has(update + 1);
+    const machine = new StageMachine(order, { producers, consumers }, mayUpdate);
+    this.#course = { calendar, evaluation, machine };
+    this.#mail.sendBegin(text);
+    this.#o.observer.begun?.(calendar, terms);
+    this.#wake();
+  }
+
+  #checkTerms({ schedule, in_flight, shape }: RunTerms): void {
+    const { node, terms } = this.#o;
+    const told =
+      `schedule ${schedule}, in_flight ${in_flight}, micro_batches ${shape.micro_batches}`;
+    const own = `schedule ${terms.schedule}, in_flight ${terms.in_flight}, ` +
+      `micro_batches ${terms.micro_batches}`;
+    if (told !== own) {
+      throw new RavnError(`the root trains with ${told}; ${node} has ${own}: use one ravn.yaml`);
+    }
+  }
+
+  async #loop(): Promise<void> {
+    let turn: "train" | "validate" = "train";
+    while (true) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const operation = this.#course?.machine.next();
+      const step = this.#course?.evaluation.next();
+      if (operation !== undefined && (turn === "train" || step === undefined)) {
+        await this.#run(operation);
+        turn = "validate";
+      } else if (step !== undefined) {
+        await this.#validate(step);
+        turn = "train";
+      } else if (this.#finished()) {
+        return;
+      } else {
+        await this.#idle();
+      }
+    }
+  }
+
+  #finished(): boolean {
+    const course = this.#course;
+    return course !== undefined && course.machine.finished && course.evaluation.pending === 0;
+  }
+
+  async #idle(): Promise<void> {
+    const awaited = this.#course === undefined ? this.#mail.producers : [this.#awaited()?.stage];
+    const missing = awaited.find((stage) => stage !== undefined && this.#left.has(stage));
+    if (missing !== undefined) {
+      const { name } = this.#mail.peer(missing);
+      throw new RavnError(
+        `${name} left before the end; ${this.#o.node} expected ${this.#expects()}`,
+        { exitCode: 1 },
+      );
+    }
+    await new Promise<void>((resolve) => this.#wake = resolve);
+    this.#wake = () => {};
+  }
+
+  async #run(operation: Operation): Promise<void> {
+    const { machine } = this.#started();
+    switch (operation.type) {
+      case "forward":
+        await this.#forward(operation.microBatch);
+        break;
+      case "backward":
+        await this.#backward(operation.microBatch);
+        break;
+      case "step":
+        await this.#step(operation.microBatch);
+        break;
+      case "update":
+        this.#update(operation.update);
+    }
+    machine.completed();
+  }
+
+  /** Reads the data of micro-batch `m` that no other stage sends. */
+  #fill(m: number, place: Place): void {
+    const { source, manifest, executor } = this.#o;
+    if (source === undefined) return;
+    for (const { value, from } of manifest.inputs) {
+      if (from === "data") source.fill(value, place, executor.input(m, value, place.samples));
+    }
+    for (const { value } of manifest.relays) {
+      source.fill(value, place, executor.input(m, value, place.samples));
+    }
+  }
+
+  async #forward(m: number): Promise<void> {
+    const { executor, versions } = this.#o;
+    const place = this.#started().calendar.place(m);
+    this.#fill(m, place);
+    await executor.forward(m, place.samples, versions.stash(m));
+    this.#mail.sendForward(m, place, versions.version);
+  }
+
+  async #backward(m: number): Promise<void> {
+    const { executor, versions } = this.#o;
+    const place = this.#started().calendar.place(m);
+    const { buffer, version } = versions.stashed(m);
+    await this.#mail.gradientsSent(m);
+    await executor.backward(m, place.samples, buffer, this.#opensUpdate(m));
+    versions.release(m);
+    this.#mail.sendBackward(m, place, version);
+  }
+
+  async #step(m: number): Promise<void> {
+    const { executor, versions, observer } = this.#o;
+    const place = this.#started().calendar.place(m);
+    this.#fill(m, place);
+    await this.#mail.gradientsSent(m);
+    const options = { scale: place.scale, first: this.#opensUpdate(m) };
+    const loss = await executor.step(m, place.samples, versions.buffer, options);
+    if (!Number.isFinite(loss)) {
+      throw new RavnError(
+        `the loss became ${loss} at update ${place.update + 1} (epoch ${place.epoch + 1}, ` +
+          `batch ${place.batch + 1}): try a smaller optimizer.lr, or look for bad data`,
+        { exitCode: 1 },
+      );
+    }
+    observer.loss?.(place, loss);
+    this.#mail.sendBackward(m, place, versions.version);
+  }
+
+  /** True for the first micro-batch of an update: its gradients replace the last update's. */
+  #opensUpdate(m: number): boolean {
+    return m === 0 || this.#started().calendar.place(m - 1).closesUpdate;
+  }
+
+  #update(update: number): void {
+    const { weights, versions, executor, rate, observer } = this.#o;
+    const { calendar, evaluation } = this.#started();
+    const { from, to, version } = versions.advance();
+    const learningRate = rate(update, calendar);
+    weights.update(from, to, { rate: learningRate, update });
+    observer.updated?.(update, learningRate);
+    const due = calendar.validations.filter((validated) => validated === version);
+    if (due.length > 0) executor.keepStatistics();
+    for (const _ of due) evaluation.due(versions.pin());
+  }
+
+  async #validate(step: EvaluationStep): Promise<void> {
+    const { executor, versions, source, manifest, observer } = this.#o;
+    const { calendar, evaluation } = this.#started();
+    const samples = calendar.validationSamples(step.batch);
+    const start = step.batch * calendar.shape.batch_size;
+    const slot = this.#sequence(step.validation, step.batch) % VALIDATION_WINDOW;
+    const own = manifest.inputs.filter(({ from }) => from === "data");
+    for (const { value } of [...own, ...manifest.relays]) {
+      const target = executor.validationInput(slot, value, samples);
+      source?.fillValidation(value, start, samples, target);
+    }
+    const loss = await executor.evaluate(slot, samples, versions.pinned(step.version));
+    if (loss !== undefined) observer.validated?.(step, slot, samples, loss);
+    this.#mail.sendValidation(step, slot, samples);
+    const done = evaluation.completed();
+    if (done !== undefined) versions.unpin(done);
+  }
+}
+
+function endOf(closed: Closed, name: string, expected: string): RavnError {
+  switch (closed.kind) {
+    case "lost":
+      return new RavnError(`${closed.error.message}; expected ${expected}`, { exitCode: 1 });
+    case "failed":
+      return new RavnError(`${name} ended the run: ${closed.message}`, { exitCode: 1 });
+    case "bye":
+      return new RavnError(`${name} left before ${expected}`, { exitCode: 1 });
+  }
+}
+
+/** Copies of its buffers that a stage needs for a schedule. */
+export function copiesNeeded(position: StagePosition, microBatches: number): {
+  /** Of what it keeps from forward to backward. */
+  readonly outstanding: number;
+  /** Of what arrives: as many as the root lets under way. */
+  readonly inFlight: number;
+  /** Of its weights: one a micro-batch under way, the next, and one being validated. */
+  readonly versions: number;
+} {
+  const kept = outstanding(position, microBatches);
+  const inFlight = outstanding({ ...position, stage: 0 }, microBatches);
+  return { outstanding: kept, inFlight, versions: position.schedule === "async" ? kept + 2 : 3 };
+}

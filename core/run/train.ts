@@ -1,0 +1,89 @@
+import { dirname, join } from "node:path";
+import { RavnError } from "../error.ts";
+import { readConfig } from "./config.ts";
+import type { Config } from "./config.ts";
+import { evaluate } from "./evaluate.ts";
+import type { RunHost } from "./events.ts";
+import { fuse, readPlan } from "./fuse.ts";
+import { exists, NodeData } from "./node_data.ts";
+import { ProviderProcess } from "./provider_process.ts";
+import type { TrainReport, TrainRequest } from "./requests.ts";
+import { trainSingle } from "./train_single.ts";
+
+/**
+ * Trains all stages of the plan as processes of this machine, or the unsplit model in this process;
+ * joins the stages where the configuration says to save.
+ */
+export async function train(request: TrainRequest, host: RunHost): Promise<TrainReport> {
+  const file = request.config ?? "ravn.yaml";
+  const config = await readConfig(file, request.set);
+  const out = join(dirname(file), "trained");
+  if (config.save) await checkFree(out, request.force);
+  const trained = request.single
+    ? await trainSingle({ request, config, home: dirname(file), out, host })
+    : await trainPlan({ request, config, home: dirname(file), out, host });
+  const model = trained[0];
+  if (
+    model === undefined || config.data.validation === undefined || config.loss.type === "output"
+  ) {
+    return { trained };
+  }
+  const metrics = await evaluate({ model, config: file, batch: config.batch_size });
+  return { trained, metrics };
+}
+
+/** Finds out before the training, not after it, that its result would have no place. */
+async function checkFree(out: string, force: boolean): Promise<void> {
+  const file = join(out, "trained.onnx");
+  if (force || !await exists(file)) return;
+  throw new RavnError(`${file} is there already; give --force to train anew and replace it`);
+}
+
+/** A training run of this machine. */
+export interface LocalTraining {
+  readonly request: TrainRequest;
+  readonly config: Config;
+  /** Folder of `ravn.yaml`. */
+  readonly home: string;
+  /** Folder for the trained model. */
+  readonly out: string;
+  readonly host: RunHost;
+}
+
+async function trainPlan({ request, config, home, out, host }: LocalTraining): Promise<string[]> {
+  const plan = await readPlan(new NodeData(home));
+  if (plan.clusters.length > 1) {
+    host.emit({
+      event: "warning",
+      message: `the ${plan.clusters.length} clusters train side by side and do not average`,
+    });
+  }
+  const names = plan.clusters.flatMap(({ stages }) => stages.map(({ name }) => name));
+  const arguments_ = [
+    ...(request.config === undefined ? [] : ["--config", request.config]),
+    ...(request.threads === undefined ? [] : ["--threads", String(request.threads)]),
+    ...(request.device === undefined ? [] : ["--device", request.device]),
+    ...request.set.flatMap(([key, value]) => ["--set", `${key}=${value}`]),
+    ...(request.force ? ["--force"] : []),
+  ];
+  const providers = names.map((name) => new ProviderProcess(name, arguments_, host));
+  const stop = () => providers.forEach((provider) => provider.stop());
+  host.signal.addEventListener("abort", stop);
+  try {
+    const outcomes = await Promise.all(providers.map((provider) => provider.done));
+    if (host.signal.aborted) throw new RavnError("stopped by the user", { exitCode: 130 });
+    const failures = outcomes.filter((outcome) => outcome !== undefined)
+      .sort((a, b) => a.at_ms - b.at_ms);
+    if (failures[0] !== undefined) throw new RavnError(failures[0].message, { exitCode: 1 });
+  } finally {
+    host.signal.removeEventListener("abort", stop);
+  }
+  if (!config.save) return [];
+  const files: string[] = [];
+  for (const { id } of plan.clusters) {
+    const folder = id === 0 ? out : join(out, `cluster_${id}`);
+    const report = await fuse({ cluster: id, out: folder, force: request.force }, home);
+    files.push(...report.files);
+  }
+  return files;
+}
