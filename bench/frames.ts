@@ -7,7 +7,7 @@ import { interleave, report } from "./interleave.ts";
 
 const BENCH = "frames/1MiB";
 const FRAME_BYTES = 1 << 20;
-const FRAMES = 256;
+const FRAMES = 64;
 const HOST = "127.0.0.1";
 const RECEIVER = { nodeId: "receiver", address: `${HOST}:0` };
 const SENDER = { nodeId: "sender", address: `${HOST}:0` };
@@ -115,7 +115,7 @@ async function send(): Promise<void> {
   const conn = await Deno.connect({ hostname: HOST, port: ports.raw });
   conn.setNoDelay(true);
   const bytes = new Uint8Array(FRAME_BYTES).map((_, i) => i * 31);
-  const rounds = { rounds: 15, warmup: 3 };
+  const rounds = { rounds: 61, warmup: 6 };
   const comparison = await interleave(overLink(link, bytes), overSocket(conn, bytes), rounds);
   report({ bench: BENCH, ...comparison, peer_name: "raw socket loop", unit: "MB/s" });
   await link.close();

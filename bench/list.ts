@@ -13,5 +13,5 @@ export const BENCHES: readonly Bench[] = [
   { name: "pipeline/digits_cnn", module: "pipeline.ts" },
   { name: "pipeline/mlp", module: "pipeline.ts" },
   { name: "frames/1MiB", module: "frames.ts" },
-  { name: "optimizer/adam", module: "optimizer.ts" },
+  { name: "optimizer/adam", module: "optimizer_adam.ts" },
 ];

@@ -15,9 +15,9 @@ export interface Outcome {
 }
 
 /**
- * Runs the benches whose name begins with `prefix`, one after the other, and hands on their lines of
- * JSON. A bench that fails, or that prints nothing, becomes a line with its error. True where none
- * failed.
+ * Runs the benches whose name begins with `prefix`, one after the other, and hands on their lines
+ * of JSON. A bench that fails, or that prints nothing, becomes a line with its error. True where
+ * none failed.
  */
 export async function runBenches(
   benches: readonly Bench[],

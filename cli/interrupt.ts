@@ -14,19 +14,28 @@ export interface SignalSource {
 const SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM"];
 
 /**
- * The first SIGINT or SIGTERM aborts `signal`, so that the verb stops cleanly and saves; the second
- * ends the process at once. Both lead to exit code 130. Dispose it to get the default back.
+ * The first SIGINT or SIGTERM aborts `signal`, so that the verb stops cleanly and saves; the same
+ * one again ends the process at once. Both lead to exit code 130. One of each is one request: a
+ * terminal sends Ctrl-C to the providers of `ravn train` too, which then passes it on as SIGTERM.
+ * Dispose it to get the default back.
  */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController();
   readonly #source: SignalSource;
   readonly #announce: (message: string) => void;
-  readonly #handler = () => this.#onSignal();
+  readonly #handlers: readonly (readonly [StopSignal, () => void])[];
 
   constructor(source: SignalSource, announce: (message: string) => void) {
     this.#source = source;
     this.#announce = announce;
-    for (const signal of SIGNALS) source.add(signal, this.#handler);
+    this.#handlers = SIGNALS.map((signal) => {
+      let raised = false;
+      return [signal, () => {
+        this.#onSignal(raised);
+        raised = true;
+      }];
+    });
+    for (const [signal, handler] of this.#handlers) source.add(signal, handler);
   }
 
   /** Aborted by the first signal. */
@@ -35,11 +44,12 @@ export class Interrupt implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const signal of SIGNALS) this.#source.remove(signal, this.#handler);
+    for (const [signal, handler] of this.#handlers) this.#source.remove(signal, handler);
   }
 
-  #onSignal(): void {
-    if (this.signal.aborted) return this.#source.exit(EXIT.interrupted);
+  #onSignal(again: boolean): void {
+    if (again) return this.#source.exit(EXIT.interrupted);
+    if (this.signal.aborted) return;
     this.#announce("stopping; press Ctrl-C again to leave at once");
     this.#controller.abort();
   }

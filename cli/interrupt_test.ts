@@ -3,7 +3,7 @@ import { EXIT } from "../core/error.ts";
 import { FakeSignals } from "./testing.ts";
 import { Interrupt } from "./interrupt.ts";
 
-Deno.test("the first signal aborts, the second leaves at once", () => {
+Deno.test("the first signal aborts, the same one again leaves at once", () => {
   const signals = new FakeSignals();
   const said: string[] = [];
   using interrupt = new Interrupt(signals, (message) => said.push(message));
@@ -12,6 +12,8 @@ Deno.test("the first signal aborts, the second leaves at once", () => {
   assert.equal(interrupt.signal.aborted, true);
   assert.deepEqual(signals.exits, []);
   signals.raise("SIGINT");
+  assert.deepEqual(signals.exits, [], "one of each is one request");
+  signals.raise("SIGTERM");
   assert.deepEqual(signals.exits, [EXIT.interrupted]);
   assert.equal(said.length, 1);
 });

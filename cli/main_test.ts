@@ -45,3 +45,21 @@ Deno.test("completions: verbs, options and their values", async () => {
   assert.deepEqual(await complete("provide", "--device", ""), ["cpu", "cuda", "webgpu", ":4"]);
   assert.deepEqual(await complete("inspect", ""), [":0"], "file names are the shell's");
 });
+
+Deno.test("a task runs in the folder from which it was called", async () => {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const called = await Deno.makeTempDir();
+  try {
+    const env = { INIT_CWD: called };
+    const task = await ravn(["inspect", "missing.onnx"], { cwd: root, env });
+    assert.equal(task.code, 2);
+    assert.ok(task.err.includes(called), task.err);
+    const elsewhere = await ravn(["inspect", "missing.onnx"], {
+      cwd: called,
+      env: { INIT_CWD: root },
+    });
+    assert.ok(elsewhere.err.includes(called), elsewhere.err);
+  } finally {
+    await Deno.remove(called, { recursive: true });
+  }
+});

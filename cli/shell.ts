@@ -79,8 +79,9 @@ async function startVerb(
   return interrupt.signal.aborted ? EXIT.interrupted : EXIT.ok;
 }
 
-/** True for what `AbortSignal.throwIfAborted` throws: the run stopped because it was told to. */
+/** True for what says no more than that the run was told to stop. */
 function isAbort(thrown: unknown): boolean {
+  if (thrown instanceof RavnError) return thrown.exitCode === EXIT.interrupted;
   return thrown instanceof DOMException && thrown.name === "AbortError";
 }
 
@@ -95,7 +96,8 @@ function terminalOf(shell: Shell, flags: GlobalFlags): Terminal {
 
 /**
  * The command line with `ravn help train` written as `ravn train --help`, and nothing at all as
- * `--help`; and the verb it names. `ravn help config` is answered here, which leaves no command line.
+ * `--help`; and the verb it names. `ravn help config` is answered here, which leaves no command
+ * line.
  */
 async function withoutHelpVerb(
   words: readonly string[],

@@ -66,20 +66,41 @@ Deno.test("a verb's error ends with its exit code", async () => {
 });
 
 Deno.test("Ctrl-C stops the verb and leads to 130, whether it returns or throws", async () => {
-  for (const throws of [false, true]) {
+  const stopped = new RavnError("stopped", { exitCode: EXIT.interrupted });
+  const endings: ((signal: AbortSignal) => void)[] = [
+    () => {},
+    (signal) => signal.throwIfAborted(),
+    () => {
+      throw stopped;
+    },
+  ];
+  for (const end of endings) {
     const shell = fakeShell({
       engine: fakeEngine({
         provide: (_, { signal }) => {
           shell.signals.raise("SIGINT");
-          if (throws) signal.throwIfAborted();
+          end(signal);
           return Promise.resolve();
         },
       }),
     });
     const code = await runCommandLine(["provide", "--name", "node_0"], verbs, shell);
     assert.equal(code, EXIT.interrupted);
-    assert.equal(shell.err.text.split("\n").length - 1, 1);
+    assert.match(shell.err.text, /^ravn: warning: stopping; [^\n]+\n$/);
   }
+});
+
+Deno.test("what goes wrong while stopping is told", async () => {
+  const shell = fakeShell({
+    engine: fakeEngine({
+      train: () => {
+        shell.signals.raise("SIGTERM");
+        return Promise.reject(new RavnError("the disk is full"));
+      },
+    }),
+  });
+  assert.equal(await runCommandLine(["train"], verbs, shell), EXIT.interrupted);
+  assert.match(shell.err.text, /\nravn: warning: the disk is full\n$/);
 });
 
 Deno.test("global options may stand before or after the verb", async () => {

@@ -50,13 +50,15 @@ Deno.test("clusterize", () => {
 });
 
 Deno.test("provide", () => {
-  const defaults = { name: "node_2", force: false };
+  const defaults = { name: "node_2", set: [], force: false };
   assert.deepEqual(optionsOf(provide, ["--name", "node_2"]), defaults);
-  const words = "--name node_2 --config c.yaml --in-flight 4 --device cuda --threads 2 " +
+  const words =
+    "--name node_2 --config c.yaml --set epochs=5 --in-flight 4 --device cuda --threads 2 " +
     "--token secret --timeout 1.5 --force";
   assert.deepEqual(optionsOf(provide, words.split(" ")), {
     name: "node_2",
     config: "c.yaml",
+    set: [["epochs", "5"]],
     inFlight: 4,
     device: "cuda",
     threads: 2,

@@ -1,6 +1,6 @@
 /**
  * The job of the README with the one file that is shipped, on a machine without deno and node:
- * clusterize, three providers, fuse. `RAVN_SHIPPED` names the file; `.ci/run` builds it and sets it.
+ * clusterize, three providers, fuse. `RAVN_SHIPPED` names the file; `.ci/run` builds and names it.
  */
 import assert from "node:assert/strict";
 import { Machine } from "./machine.ts";

@@ -13,11 +13,13 @@ export interface TensorFrame {
   readonly head: TensorHead;
   /** What of each tensor the frame carries, in the order of `head.tensors`. */
   readonly pieces: readonly Piece[];
+  /** True if every piece is all of its tensor, so that the frame is a message of its own. */
+  readonly isWhole: boolean;
 }
 
 /** What the frames after the handshake say. */
 export type Body =
-  | { readonly member: "tensors" } & TensorFrame
+  | { readonly member: "tensors"; readonly tensors: TensorFrame }
   | { readonly member: "control"; readonly control: Control }
   | { readonly member: "credit"; readonly bytes: number }
   | { readonly member: "ping" | "pong"; readonly token: bigint }
@@ -72,7 +74,7 @@ function bodyOf(frame: wire.Frame, payloads: readonly Payload[], limits: Limits)
   demand(member === "tensors" || payloads.length === 0, `a ${member} frame with segments`);
   switch (member) {
     case "tensors":
-      return { member, ...tensorsOf(frame.tensors, payloads, limits) };
+      return { member, tensors: tensorsOf(frame.tensors, payloads, limits) };
     case "control":
       return { member, control: controlOf(frame.control) };
     case "credit":
@@ -106,6 +108,7 @@ function tensorsOf(
 ): TensorFrame {
   const tensors: TensorInfo[] = [];
   const pieces: Piece[] = [];
+  let isWhole = true;
   const lengths = new Map(payloads.map(({ pointerAt, byteLength }) => [pointerAt, byteLength]));
   const list = isNull(body, wire.Tensors.pointer.tensors) ? [] : body.tensors.toArray();
   for (const tensor of list) {
@@ -122,6 +125,7 @@ function tensorsOf(
     );
     tensors.push(info);
     pieces.push({ offset, byteLength });
+    isWhole &&= byteLength === total;
   }
   const head: TensorHead = {
     kind: nameOf(wire.Kind, body.kind, "kind"),
@@ -131,7 +135,7 @@ function tensorsOf(
     samples: body.samples,
     tensors,
   };
-  return { head, pieces };
+  return { head, pieces, isWhole };
 }
 
 function tensorOf(tensor: wire.Tensor, limits: Limits): TensorInfo {

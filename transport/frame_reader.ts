@@ -1,10 +1,11 @@
 import { type Body, decode } from "./decode.ts";
-import { segmentCount, segmentSizes, tableBytes } from "./guard.ts";
-import { HeadCache } from "./head_cache.ts";
+import { segment0Bytes, segmentCount, segmentSizes, tableBytes } from "./guard.ts";
+import { type FrameSize, HeadCache } from "./head_cache.ts";
 import type { Limits } from "./limits.ts";
-import { demand } from "./protocol_error.ts";
+import { ProtocolError } from "./protocol_error.ts";
 import { ConnectionEnded, type RawConn } from "./raw_conn.ts";
 
+/** Small frames are read so many bytes at once. */
 const STAGING_BYTES = 256 << 10;
 /** From here on a read goes straight to where the bytes belong. */
 const DIRECT_BYTES = 32 << 10;
@@ -18,33 +19,34 @@ const WITHIN_FRAME = "the connection ended within a frame";
 /** A frame whose payloads have not been read yet: {@linkcode FrameReader.into} reads them in order. */
 export interface IncomingFrame {
   readonly body: Body;
-  /** Bytes of the whole frame with its payloads. */
-  readonly wireBytes: number;
-  /** Bytes of the payloads with their padding. */
-  readonly payloadBytes: number;
+  readonly size: FrameSize;
 }
 
 /**
  * Reads frames from a connection. Payloads go from the socket to their destination; what is copied
- * is what came along with a head, and pieces below 32 KiB.
+ * is what came along with a head, up to 4 KiB, and pieces below 32 KiB.
  */
 export class FrameReader {
   /** Bytes that came from the connection. */
   bytesRead = 0;
-  /** Segment 0 of the last frame. It is valid until the next one is read. */
+  /** Segment 0 of the last frame that was not one of the usual tensor frames. */
   segment0: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   limits: Limits;
   readonly #conn: RawConn;
-  readonly #staging = new Uint8Array(STAGING_BYTES);
+  readonly #staging: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
   readonly #cache = new HeadCache();
   #start = 0;
   #end = 0;
   #seq = 0;
   #smallFrames = SMALL_FRAMES;
 
-  constructor(conn: RawConn, limits: Limits) {
+  /** `stagingBytes` holds the largest head that the limits allow, and more to read many at once. */
+  constructor(conn: RawConn, limits: Limits, stagingBytes = STAGING_BYTES) {
     this.#conn = conn;
     this.limits = limits;
+    this.#staging = new Uint8Array(stagingBytes);
+    this.#view = new DataView(this.#staging.buffer);
   }
 
   /**
@@ -58,41 +60,40 @@ export class FrameReader {
       if (this.#end !== this.#start) throw new ConnectionEnded(WITHIN_FRAME);
       return null;
     }
-    const count = segmentCount(this.#view(8), this.limits);
-    const table = tableBytes(count);
-    if (this.#end - this.#start < table) await this.#need(table);
-    const sizes = segmentSizes(this.#view(table), count, this.limits);
-    this.#start += table;
-    if (this.#end - this.#start < sizes[0]!) await this.#need(sizes[0]!);
-    const view = this.#view(sizes[0]!);
-    this.segment0 = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-    this.#start += sizes[0]!;
-    let payloadBytes = 0;
-    let largest = 0;
-    for (let i = 1; i < count; i++) {
-      payloadBytes += sizes[i]!;
-      largest = Math.max(largest, sizes[i]!);
-    }
-    this.#smallFrames = largest >= DIRECT_BYTES ? 0 : this.#smallFrames + 1;
-    const wireBytes = table + sizes[0]! + payloadBytes;
-    return { body: this.#body(view, sizes), wireBytes, payloadBytes };
+    const table = tableBytes(segmentCount(this.#view, this.#start, this.limits));
+    const headBytes = table + segment0Bytes(this.#view, this.#start, this.limits);
+    if (this.#end - this.#start < headBytes) await this.#need(headBytes);
+    const at = this.#start;
+    this.#start += headBytes;
+    const known = this.#cache.read(this.#view, at, headBytes);
+    if (known === undefined) return this.#decode(at, table, headBytes);
+    const { seq, size, frame } = known;
+    this.#arrived(seq, size);
+    return { body: { member: "tensors", tensors: frame }, size };
   }
 
-  #body(view: DataView<ArrayBuffer>, sizes: readonly number[]): Body {
-    const cached = this.#cache.read(view, sizes);
-    if (cached !== undefined) {
-      this.#expect(cached.seq);
-      return { member: "tensors", head: cached.head, pieces: cached.pieces };
+  #decode(at: number, table: number, headBytes: number): IncomingFrame {
+    const sizes = segmentSizes(this.#view, at, this.limits);
+    this.segment0 = this.#staging.slice(at + table, at + headBytes);
+    const { seq, body } = decode(this.segment0, sizes, this.limits);
+    const payloads = sizes.slice(1);
+    const payloadBytes = payloads.reduce((sum, bytes) => sum + bytes, 0);
+    const wireBytes = headBytes + payloadBytes;
+    const size = { wireBytes, payloadBytes, largestBytes: Math.max(0, ...payloads) };
+    if (body.member === "tensors") {
+      const head = this.#staging.subarray(at, at + headBytes);
+      this.#cache.remember(head, table, body.tensors, size);
     }
-    const decoded = decode(this.segment0, sizes, this.limits);
-    this.#expect(decoded.seq);
-    if (decoded.body.member === "tensors") this.#cache.remember(view, sizes, decoded.body);
-    return decoded.body;
+    this.#arrived(seq, size);
+    return { body, size };
   }
 
-  #expect(seq: number): void {
-    demand(seq === this.#seq, `frame ${seq} where frame ${this.#seq} was due`);
+  #arrived(seq: number, { largestBytes }: FrameSize): void {
+    if (seq !== this.#seq) {
+      throw new ProtocolError(`frame ${seq} where frame ${this.#seq} was due`);
+    }
     this.#seq++;
+    this.#smallFrames = largestBytes >= DIRECT_BYTES ? 0 : this.#smallFrames + 1;
   }
 
   /** Reads the next payload, and the padding after it, into `target`, which is as long as it. */
@@ -104,7 +105,10 @@ export class FrameReader {
     }
     while (at < target.length) {
       if (target.length >= DIRECT_BYTES) {
-        at += await this.#read(at === 0 ? target : target.subarray(at));
+        const read = await this.#conn.read(at === 0 ? target : target.subarray(at));
+        if (read === null) throw new ConnectionEnded(WITHIN_FRAME);
+        this.bytesRead += read;
+        at += read;
       } else {
         await this.#need(1);
         const count = Math.min(target.length - at, this.#end - this.#start);
@@ -113,13 +117,14 @@ export class FrameReader {
         at += count;
       }
     }
-    await this.#skip(-target.length & 7);
+    const padding = -target.length & 7;
+    if (padding > 0) await this.#skip(padding);
   }
 
   /** Reads and drops the next `count` bytes of payloads with their padding. */
   async drop(count: number): Promise<void> {
     for (let left = count; left > 0;) {
-      const step = Math.min(left, STAGING_BYTES);
+      const step = Math.min(left, this.#staging.length);
       await this.#skip(step);
       left -= step;
     }
@@ -139,10 +144,6 @@ export class FrameReader {
     this.#start += count;
   }
 
-  #view(count: number): DataView<ArrayBuffer> {
-    return new DataView(this.#staging.buffer, this.#start, count);
-  }
-
   async #need(count: number): Promise<void> {
     if (!await this.#fill(count)) throw new ConnectionEnded(WITHIN_FRAME);
   }
@@ -150,15 +151,15 @@ export class FrameReader {
   /** Stages `count` bytes, or returns false at the end of the connection. */
   async #fill(count: number): Promise<boolean> {
     if (this.#start === this.#end) this.#start = this.#end = 0;
-    if (this.#start > 0 && this.#start + Math.max(count, HEAD_READ_BYTES) > STAGING_BYTES) {
+    if (this.#start > 0 && this.#start + Math.max(count, HEAD_READ_BYTES) > this.#staging.length) {
       this.#staging.copyWithin(0, this.#start, this.#end);
       this.#end -= this.#start;
       this.#start = 0;
     }
     const most = this.#smallFrames < SMALL_FRAMES
       ? Math.max(this.#start + count, this.#end + HEAD_READ_BYTES)
-      : STAGING_BYTES;
-    const room = Math.min(most, STAGING_BYTES);
+      : this.#staging.length;
+    const room = Math.min(most, this.#staging.length);
     while (this.#end - this.#start < count) {
       const read = await this.#conn.read(this.#staging.subarray(this.#end, room));
       if (read === null) return false;
@@ -166,12 +167,5 @@ export class FrameReader {
       this.bytesRead += read;
     }
     return true;
-  }
-
-  async #read(target: Uint8Array): Promise<number> {
-    const read = await this.#conn.read(target);
-    if (read === null) throw new ConnectionEnded(WITHIN_FRAME);
-    this.bytesRead += read;
-    return read;
   }
 }

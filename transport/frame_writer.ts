@@ -3,6 +3,11 @@ import type { RawConn } from "./raw_conn.ts";
 /** From here on bytes are written from where they are; below, they are gathered first. */
 const DIRECT_BYTES = 32 << 10;
 const STAGING_BYTES = 2 * DIRECT_BYTES;
+/**
+ * A head before a large piece goes out with the start of that piece, up to so many bytes, which is
+ * what a reader takes at once: it is then woken once and not for a few bytes first.
+ */
+const HEAD_WRITE_BYTES = 4 << 10;
 const ZEROS = new Uint8Array(8);
 
 /**
@@ -25,23 +30,43 @@ export class FrameWriter {
     return this.#staged;
   }
 
-  /** Writes `bytes`, or copies them to be written soon. After it they may be reused. */
-  async put(bytes: Uint8Array): Promise<void> {
-    if (bytes.length >= DIRECT_BYTES) {
-      if (this.#staged > 0) await this.flush();
-      await this.#write(bytes);
-      return;
-    }
-    if (this.#staged + bytes.length > STAGING_BYTES) await this.flush();
-    this.#staging.set(bytes, this.#staged);
-    this.#staged += bytes.length;
+  /**
+   * Writes `bytes`, or copies them to be written soon; with what is undefined there is nothing to
+   * wait for. After it they may be reused.
+   */
+  put(bytes: Uint8Array): Promise<void> | undefined {
+    if (bytes.length >= DIRECT_BYTES) return this.#putDirectly(bytes);
+    if (this.#staged + bytes.length > STAGING_BYTES) return this.#flushAndStage(bytes);
+    this.#stage(bytes);
+    return undefined;
   }
 
   /** Writes a payload and the zeros that fill it up to a multiple of 8. */
   async putPadded(bytes: Uint8Array): Promise<void> {
-    await this.put(bytes);
+    const writing = this.put(bytes);
+    if (writing !== undefined) await writing;
     const padding = -bytes.length & 7;
     if (padding > 0) await this.put(ZEROS.subarray(0, padding));
+  }
+
+  async #putDirectly(bytes: Uint8Array): Promise<void> {
+    let from = 0;
+    if (this.#staged > 0) {
+      from = Math.max(0, HEAD_WRITE_BYTES - this.#staged);
+      if (from > 0) this.#stage(bytes.subarray(0, from));
+      await this.flush();
+    }
+    await this.#write(from === 0 ? bytes : bytes.subarray(from));
+  }
+
+  async #flushAndStage(bytes: Uint8Array): Promise<void> {
+    await this.flush();
+    this.#stage(bytes);
+  }
+
+  #stage(bytes: Uint8Array): void {
+    this.#staging.set(bytes, this.#staged);
+    this.#staged += bytes.length;
   }
 
   /** Writes what has been gathered. */

@@ -13,21 +13,32 @@ export function tableBytes(count: number): number {
   return (4 + 4 * count + 7) & ~7;
 }
 
-/** The number of segments, from the first word of a message. */
-export function segmentCount(first: DataView, limits: Limits): number {
-  const count = first.getUint32(0, true) + 1;
+/** The number of segments of the message that begins at `at`. */
+export function segmentCount(view: DataView, at: number, limits: Limits): number {
+  const count = view.getUint32(at, true) + 1;
   if (count > limits.tensors + 1) throw new ProtocolError(`a frame of ${count} segments`);
   return count;
 }
 
-/** The sizes of the segments in bytes, from a whole segment table. */
-export function segmentSizes(table: DataView, count: number, limits: Limits): number[] {
-  const sizes: number[] = [];
-  let total = 0;
-  for (let i = 0; i < count; i++) {
-    const bytes = table.getUint32(4 + 4 * i, true) * 8;
-    const most = i === 0 ? limits.head_bytes : limits.segment_bytes;
-    if (bytes < 8 || bytes > most) throw new ProtocolError(`segment ${i} of ${bytes} bytes`);
+/** Bytes of segment 0, which stand in the first word, too. */
+export function segment0Bytes(view: DataView, at: number, limits: Limits): number {
+  const bytes = view.getUint32(at + 4, true) * 8;
+  if (bytes < 8 || bytes > limits.head_bytes) {
+    throw new ProtocolError(`segment 0 of ${bytes} bytes`);
+  }
+  return bytes;
+}
+
+/** The sizes of all segments in bytes, from the segment table at `at`. */
+export function segmentSizes(view: DataView, at: number, limits: Limits): number[] {
+  const count = segmentCount(view, at, limits);
+  const sizes = [segment0Bytes(view, at, limits)];
+  let total = sizes[0]!;
+  for (let i = 1; i < count; i++) {
+    const bytes = view.getUint32(at + 4 + 4 * i, true) * 8;
+    if (bytes < 8 || bytes > limits.segment_bytes) {
+      throw new ProtocolError(`segment ${i} of ${bytes} bytes`);
+    }
     sizes.push(bytes);
     total += bytes;
   }

@@ -3,15 +3,15 @@ import { byteCount } from "../core/onnx/tensor.ts";
 import type { TensorFrame } from "./decode.ts";
 import type { FrameReader, IncomingFrame } from "./frame_reader.ts";
 import type { Receiver } from "./link.ts";
-import type { TensorHead } from "./message.ts";
-import { demand } from "./protocol_error.ts";
+import type { TensorHead, TensorInfo } from "./message.ts";
+import { demand, ProtocolError } from "./protocol_error.ts";
 
 /** A message whose frames are arriving. */
 interface Arriving {
   readonly head: TensorHead;
   readonly destinations: readonly Uint8Array[];
-  /** Bytes of each tensor that are in place. */
-  readonly received: number[];
+  /** Bytes of each tensor that are in place, where one frame does not bring them all. */
+  readonly received: number[] | undefined;
 }
 
 /** The receiving half of a link for tensors: their places, their pieces, and the peer's credit. */
@@ -39,39 +39,33 @@ export class Inbox {
    */
   open(frame: IncomingFrame, body: TensorFrame, receiver: Receiver): void {
     this.#charge(frame);
-    const { head, pieces } = body;
-    if (this.#arriving === undefined) {
+    if (this.#arriving !== undefined) return checkContinuation(this.#arriving, body);
+    const { head, pieces, isWhole } = body;
+    if (!isWhole) {
       demand(pieces.every(({ offset }) => offset === 0), "a message that begins in its middle");
-      const destinations = receiver.place(head);
-      checkPlaces(head, destinations);
-      this.#arriving = { head, destinations, received: pieces.map(() => 0) };
-      return;
     }
-    const { received } = this.#arriving;
-    demand(equalHeads(this.#arriving.head, head), "a message within another one");
-    demand(
-      pieces.every(({ offset }, i) => offset === received[i]) &&
-        pieces.some(({ byteLength }) => byteLength > 0),
-      "pieces of a message out of order",
-    );
+    const destinations = receiver.place(head);
+    checkPlaces(head, destinations);
+    const received = isWhole ? undefined : pieces.map(() => 0);
+    this.#arriving = { head, destinations, received };
   }
 
   /** Reads what an opened frame carries; returns the head of the message if that completes it. */
-  async read(frame: IncomingFrame, body: TensorFrame): Promise<TensorHead | undefined> {
+  async read(frame: IncomingFrame, { pieces }: TensorFrame): Promise<TensorHead | undefined> {
     const { head, destinations, received } = this.#arriving!;
     let isComplete = true;
     for (let i = 0; i < destinations.length; i++) {
-      const { offset, byteLength } = body.pieces[i]!;
+      const { offset, byteLength } = pieces[i]!;
       const place = destinations[i]!;
+      const isWhole = byteLength === place.byteLength;
       if (byteLength > 0) {
-        const end = offset + byteLength;
-        const isWhole = byteLength === place.byteLength;
-        await this.#reader.into(isWhole ? place : place.subarray(offset, end));
-        received[i] = end;
+        await this.#reader.into(isWhole ? place : place.subarray(offset, offset + byteLength));
       }
+      if (received === undefined) continue;
+      received[i] = offset + byteLength;
       if (received[i] !== place.byteLength) isComplete = false;
     }
-    this.#release(frame.wireBytes);
+    this.#release(frame.size.wireBytes);
     this.framesReceived++;
     if (!isComplete) return undefined;
     this.#arriving = undefined;
@@ -81,16 +75,15 @@ export class Inbox {
   /** Reads past the payloads of a frame. `charged` if {@linkcode Inbox.open} was called with it. */
   async drop(frame: IncomingFrame, charged: boolean): Promise<void> {
     if (!charged) this.#charge(frame);
-    await this.#reader.drop(frame.payloadBytes);
-    this.#release(frame.wireBytes);
+    await this.#reader.drop(frame.size.payloadBytes);
+    this.#release(frame.size.wireBytes);
   }
 
-  #charge(frame: IncomingFrame): void {
-    demand(
-      frame.wireBytes <= this.#credit,
-      `a frame of ${frame.wireBytes} bytes beyond its credit`,
-    );
-    this.#credit -= frame.wireBytes;
+  #charge({ size: { wireBytes } }: IncomingFrame): void {
+    if (wireBytes > this.#credit) {
+      throw new ProtocolError(`a frame of ${wireBytes} bytes beyond its credit`);
+    }
+    this.#credit -= wireBytes;
   }
 
   /** Gives credit back in portions, so that few frames carry it and the peer never runs dry. */
@@ -103,6 +96,16 @@ export class Inbox {
   }
 }
 
+/** A further frame of a message has its fields, and goes on where the last one ended. */
+function checkContinuation({ head, received }: Arriving, frame: TensorFrame): void {
+  demand(equalHeads(head, frame.head), "a message within another one");
+  demand(
+    frame.pieces.every(({ offset }, i) => offset === received?.[i]) &&
+      frame.pieces.some(({ byteLength }) => byteLength > 0),
+    "pieces of a message out of order",
+  );
+}
+
 function checkPlaces(head: TensorHead, places: readonly Uint8Array[]): void {
   const { tensors } = head;
   if (places.length !== tensors.length) {
@@ -111,22 +114,17 @@ function checkPlaces(head: TensorHead, places: readonly Uint8Array[]): void {
   for (let i = 0; i < places.length; i++) {
     const { name, dtype, dims } = tensors[i]!;
     if (places[i]!.byteLength === byteCount(dtype, dims)) continue;
-    throw new RavnError(
-      `a place of ${
-        places[i]!.byteLength
-      } bytes for ${head.kind} tensor ${name} of ${dtype} [${dims}]`,
-    );
+    const place = `a place of ${places[i]!.byteLength} bytes`;
+    throw new RavnError(`${place} for ${head.kind} tensor ${name} of ${dtype} [${dims}]`);
   }
 }
 
 function equalHeads(a: TensorHead, b: TensorHead): boolean {
+  const equalInfos = (x: TensorInfo, y: TensorInfo) =>
+    x.name === y.name && x.dtype === y.dtype && x.dims.length === y.dims.length &&
+    x.dims.every((dim, i) => dim === y.dims[i]);
   return a.kind === b.kind && a.microBatch === b.microBatch && a.step === b.step &&
     a.weightVersion === b.weightVersion && a.samples === b.samples &&
-    a.tensors.length === b.tensors.length && a.tensors.every((info, i) => {
-      const other = b.tensors[i]!;
-      return info.name === other.name && info.dtype === other.dtype &&
-        info.dims.length === other.dims.length && info.dims.every((dim, j) =>
-          dim === other.dims[j]
-        );
-    });
+    a.tensors.length === b.tensors.length &&
+    a.tensors.every((info, i) => equalInfos(info, b.tensors[i]!));
 }

@@ -21,13 +21,20 @@ interface Prepared {
   readonly lengths: readonly number[];
 }
 
+/** A message that waits, with what settles the promise that its sender holds. */
 type Item =
   & { resolve(): void; reject(error: RavnError): void }
   & (
-    | { readonly member: "tensors"; head: TensorHead; data: readonly Uint8Array[]; frame: number }
-      & Prepared
     | { readonly member: "control"; readonly control: Control }
     | { readonly member: "farewell"; readonly farewell: Farewell }
+    | {
+      readonly member: "tensors";
+      readonly head: TensorHead;
+      readonly data: readonly Uint8Array[];
+      readonly templates: readonly TensorTemplate[];
+      /** Which of the templates is next. */
+      frame: number;
+    }
   );
 
 const PREPARED_MOST = 16;
@@ -79,26 +86,35 @@ export class Outbox {
     return this.#steps + (this.#isPutting ? this.#writer.bytesWritten : 0);
   }
 
-  /** Sends tensors. Resolves when the buffers may be reused. */
-  async send(head: TensorHead, data: readonly Uint8Array[]): Promise<void> {
-    const prepared = this.#prepare(head.tensors);
-    checkSend(head, prepared.lengths, data);
-    const { templates, lengths } = prepared;
-    await this.#enqueue((resolve, reject) => (
-      { member: "tensors", head, data, frame: 0, templates, lengths, resolve, reject }
-    ));
+  /**
+   * Sends tensors. Resolves when the buffers may be reused.
+   *
+   * @throws {RavnError} when they do not fit their head, or too many messages wait.
+   */
+  send(head: TensorHead, data: readonly Uint8Array[]): Promise<void> {
+    const { templates, lengths } = this.#prepare(head.tensors);
+    checkSend(head, lengths, data);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#enqueue({ member: "tensors", head, data, templates, frame: 0, resolve, reject });
+    return promise;
   }
 
-  /** Sends a control message. Resolves when it is on its way. */
-  async control(control: Control): Promise<void> {
+  /** Sends a control message. Resolves when it is on its way. @throws {RavnError} likewise. */
+  control(control: Control): Promise<void> {
     checkControl(control, this.#limits);
-    await this.#enqueue((resolve, reject) => ({ member: "control", control, resolve, reject }));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#enqueue({ member: "control", control, resolve, reject });
+    return promise;
   }
 
   /** Says `farewell` after everything that waits, or, if that fails it, instead of it. */
   farewell(farewell: Farewell, instead?: RavnError): Promise<void> {
     if (instead) this.#rejectAll(instead);
-    return this.#enqueue((resolve, reject) => ({ member: "farewell", farewell, resolve, reject }));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#queue.push({ member: "farewell", farewell, resolve, reject });
+    if (this.#stopped) this.#rejectAll(this.#stopped);
+    this.#wake();
+    return promise;
   }
 
   /** Rejects what waits before the farewell, for a peer that takes nothing more. */
@@ -146,17 +162,14 @@ export class Outbox {
     for (const item of this.#queue.splice(0)) item.reject(error);
   }
 
-  #enqueue(make: (resolve: () => void, reject: (error: RavnError) => void) => Item): Promise<void> {
-    if (this.#stopped) return Promise.reject(this.#stopped);
+  #enqueue(item: Item): void {
+    if (this.#stopped) throw this.#stopped;
     if (this.#queue.length >= this.#limits.queue) {
-      return Promise.reject(
-        new RavnError(`${this.#queue.length} messages wait already; wait for earlier ones first`),
-      );
+      const count = this.#queue.length;
+      throw new RavnError(`${count} messages wait already; wait for earlier ones first`);
     }
-    return new Promise((resolve, reject) => {
-      this.#queue.push(make(resolve, reject));
-      this.#wake();
-    });
+    this.#queue.push(item);
+    this.#wake();
   }
 
   #prepare(tensors: readonly TensorInfo[]): Prepared {
@@ -236,8 +249,8 @@ export class Outbox {
     }
   }
 
-  #frame(fill: (frame: wire.Frame) => void): Promise<void> {
-    return this.#writer.put(encode(this.#seq++, fill));
+  async #frame(fill: (frame: wire.Frame) => void): Promise<void> {
+    await this.#writer.put(encode(this.#seq++, fill));
   }
 
   /** Writes or stages the next frame of an item; true if that was its last. */
@@ -255,7 +268,8 @@ export class Outbox {
     item.frame++;
     this.framesSent++;
     this.#credit -= template.wireBytes;
-    await this.#writer.put(template.patch(this.#seq++, item.head));
+    const writing = this.#writer.put(template.patch(this.#seq++, item.head));
+    if (writing !== undefined) await writing;
     for (let i = 0; i < item.data.length; i++) {
       const { offset, byteLength } = template.pieces[i]!;
       if (byteLength === 0) continue;

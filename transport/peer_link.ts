@@ -93,7 +93,7 @@ export class PeerLink implements Link {
 
   async send(head: TensorHead, data: readonly Uint8Array[]): Promise<void> {
     if (this.#verdict !== undefined) throw this.#isOver();
-    await this.#outbox.send(head, data);
+    return await this.#outbox.send(head, data);
   }
 
   async control(message: Control): Promise<void> {
@@ -159,9 +159,9 @@ export class PeerLink implements Link {
       this.#inbox.framesReceived++;
     } else if (body.member === "tensors") {
       if (!isOpen) return await this.#inbox.drop(frame, false);
-      this.#orFail(() => this.#inbox.open(frame, body, receiver));
+      this.#orFail(() => this.#inbox.open(frame, body.tensors, receiver));
       if (this.#isLeaving()) return await this.#inbox.drop(frame, true);
-      const head = await this.#inbox.read(frame, body);
+      const head = await this.#inbox.read(frame, body.tensors);
       if (head !== undefined && !this.#isLeaving()) this.#orFail(() => receiver.arrived(head));
     }
   }

@@ -104,8 +104,9 @@ Deno.test("what a template says is what is decoded", () => {
   const { seq, body } = decode(bytes.subarray(start), sizes, LIMITS);
   assert.equal(seq, 77);
   assert.ok(body.member === "tensors");
-  assert.deepEqual(body.head, HEAD);
-  assert.deepEqual(body.pieces, LENGTHS.map((byteLength) => ({ offset: 0, byteLength })));
+  assert.deepEqual(body.tensors.head, HEAD);
+  assert.ok(body.tensors.isWhole);
+  assert.deepEqual(body.tensors.pieces, LENGTHS.map((byteLength) => ({ offset: 0, byteLength })));
 });
 
 Deno.test("a template fits tensors of the same names, types and shapes only", () => {

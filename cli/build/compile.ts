@@ -31,9 +31,9 @@ export async function compile(stage: Stage, target: string): Promise<string | un
   return success ? undefined : reasonIn(new TextDecoder().decode(stderr));
 }
 
-/** The innermost cause in deno's message, else its first line. */
+/** What deno could not download, else the first line of its message. */
 function reasonIn(message: string): string {
-  const lines = message.trim().split("\n").map((line) => line.trim()).filter(Boolean);
-  const cause = lines.find((line) => /^\d+: error sending request/.test(line));
-  return (cause ?? lines[0] ?? "deno compile failed").replace(/^\d+: /, "").slice(0, 200);
+  const url = /error sending request for url \(([^)]+)\)/.exec(message)?.[1];
+  if (url !== undefined) return `cannot download ${url}`;
+  return message.trim().split("\n")[0]?.slice(0, 200) || "it failed without a message";
 }

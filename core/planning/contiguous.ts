@@ -1,6 +1,6 @@
 /**
- * Exact partitions of a sequence into contiguous stages by dynamic programming. Nothing here knows of
- * networks: a stage is a range of positions, with a cost.
+ * Exact partitions of a sequence into contiguous stages by dynamic programming. Nothing here knows
+ * of networks: a stage is a range of positions, with a cost.
  */
 
 /** Ranges of positions 0 to `positions - 1`, to be chained into stages. */
@@ -20,7 +20,7 @@ export interface Partition {
   readonly cost: number;
 }
 
-/** The best cost from each first position of each stage to the end; only the end itself is known. */
+/** The best cost from each first position of each stage to the end; only the end is known yet. */
 function suffixCosts({ stages, positions }: PartitionProblem): Float64Array[] {
   const best = Array.from({ length: stages + 1 }, () => new Float64Array(positions).fill(Infinity));
   best[stages]![positions - 1] = 0;
@@ -79,9 +79,9 @@ export type Criterion = (stage: number, from: number, to: number) => number;
 
 /**
  * The partition with the smallest sum of costs; among equals the one with the smallest sum of the
- * first criterion, then of the second and so on, then the one with the earliest borders:
- * `g(s, i) = min over j of c(s, i, j) + g(s + 1, j)`, compared as vectors. Sums of vectors keep their
- * order, so the recursion is exact.
+ * first criterion, then of the second and so on, then the one with the earliest borders: `g(s, i) =
+ * min over j of c(s, i, j) + g(s + 1, j)`, compared as vectors. Sums of vectors keep their order,
+ * so the recursion is exact.
  *
  * @returns undefined where no partition is allowed
  */

@@ -32,7 +32,7 @@ Deno.test("min-max equals the best of all partitions", () => {
   }
 });
 
-Deno.test("min-sum equals the best of all partitions, by criteria, then by the earliest borders", () => {
+Deno.test("min-sum equals the best of all partitions, by criteria, then by early borders", () => {
   const random = new Random(2);
   for (let trial = 0; trial < 500; trial++) {
     const problem = randomProblem(random);

@@ -70,8 +70,8 @@ export function estimateCosts(
 }
 
 /**
- * Measured times where there are any, estimates for the other nodes. The estimates are scaled so that
- * they agree with the measured total on the measured nodes: one machine is not like another.
+ * Measured times where there are any, estimates for the other nodes. The estimates are scaled so
+ * that they agree with the measured total on the measured nodes: one machine is not like another.
  *
  * @throws {RangeError} where a measured time is negative or not a number
  */

@@ -23,9 +23,9 @@ function attributeKey(attribute: Attribute): string {
 }
 
 /**
- * A text that is equal for nodes that take equal time: operator set and operator, attributes, and the
- * type and shape of every input and output at the given batch. Small integer inputs count by value.
- * Names do not matter, so that equal layers are timed once.
+ * A text that is equal for nodes that take equal time: operator set and operator, attributes, and
+ * the type and shape of every input and output at the given batch. Small integer inputs count by
+ * value. Names do not matter, so that equal layers are timed once.
  *
  * @example `Gemm;transB=1(float32[64,32],float32[256,32],float32[256])->float32[64,256]`
  */

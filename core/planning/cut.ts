@@ -1,7 +1,6 @@
 import { minMaxCost, minSumPartition } from "./contiguous.ts";
 import type { Partition, PartitionProblem } from "./contiguous.ts";
 import type { StageCosts } from "./stage_costs.ts";
-import type { OperatorCost } from "./workload.ts";
 
 /** Stages as ranges of a table's positions: `borders[s]` to `borders[s + 1]` is stage s. */
 export interface Cut {
@@ -14,25 +13,6 @@ export interface Cut {
 const COARSE_POSITIONS = 48;
 /** Sums in different orders differ in their last bits; such costs count as equal. */
 const ROUNDING = 1 + 1e-9;
-
-const FUSED_FIRST = new Set(["Conv", "Gemm", "MatMul", "Add"]);
-const FUSED_SECOND = new Set([
-  "Relu",
-  "LeakyRelu",
-  "Sigmoid",
-  "Tanh",
-  "Clip",
-  "Gelu",
-  "HardSigmoid",
-]);
-
-/** True where the runtime would have made one kernel of the operators left and right of a border. */
-export function breaksFusion(before: OperatorCost | undefined, after: OperatorCost): boolean {
-  if (before === undefined || !FUSED_FIRST.has(before.op) || !FUSED_SECOND.has(after.op)) {
-    return false;
-  }
-  return before.writes.some((value) => after.reads.includes(value));
-}
 
 /** A bound on the min-max cost from a problem with few of the positions. */
 function coarseBound(problem: PartitionProblem): number {
@@ -51,19 +31,17 @@ function coarseBound(problem: PartitionProblem): number {
 }
 
 /**
- * The exact min-max cut; among equals the one with the least traffic, then the fewest broken fusions,
- * then the evenest (least sum of squares), then the earliest.
+ * The exact min-max cut; among equals the one with the least traffic, then the evenest (least sum
+ * of squares), then the earliest.
  *
- * Ties are resolved in a second pass over the cuts whose every stage costs at most the minimum. (One
- * pass that compares maximum and traffic together would not be exact: a prefix with a larger maximum
- * may belong to the best whole.)
+ * Ties are resolved in a second pass over the cuts whose every stage costs at most the minimum.
+ * (One pass that compares maximum and traffic together would not be exact: a prefix with a larger
+ * maximum may belong to the best whole.)
  */
 function minMaxCut(costs: StageCosts, problem: PartitionProblem): Cut | undefined {
   const bottleneck = minMaxCost(problem, coarseBound(problem) * ROUNDING);
   if (bottleneck === Infinity) return undefined;
   const limit = bottleneck * ROUNDING;
-  const { operators } = costs.table.workload;
-  const { positions } = costs.table;
   const partition = minSumPartition({
     stages: problem.stages,
     positions: problem.positions,
@@ -71,10 +49,6 @@ function minMaxCut(costs: StageCosts, problem: PartitionProblem): Cut | undefine
       problem.cost(stage, from, to) > limit ? Infinity : costs.traffic(from, to),
     floor: (stage, from, to) => (problem.floor?.(stage, from, to) ?? 0) > limit ? Infinity : 0,
   }, [
-    (_, from) => {
-      const at = positions[from]!;
-      return at < operators.length && breaksFusion(operators[at - 1], operators[at]!) ? 1 : 0;
-    },
     (stage, from, to) => problem.cost(stage, from, to) ** 2,
   ]);
   return partition === undefined ? undefined : { borders: partition.borders, bottleneck };
@@ -105,8 +79,8 @@ export function bottleneckTime(costs: StageCosts): number {
 }
 
 /**
- * Cuts so that the stage with the most trainable parameters has as few as possible, with memory as a
- * hard cap.
+ * Cuts so that the stage with the most trainable parameters has as few as possible, with memory as
+ * a hard cap.
  *
  * @returns undefined where no cut fits
  */

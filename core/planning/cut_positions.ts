@@ -1,9 +1,23 @@
 import { RavnError } from "../error.ts";
 import type { Workload } from "./workload.ts";
 
+/** Operators of which the runtime makes one kernel, with the activation that alone reads them. */
+const FUSED = new Set(["Conv", "Gemm"]);
+const ACTIVATIONS = new Set(["Relu", "LeakyRelu", "Sigmoid", "Tanh", "Clip", "HardSigmoid"]);
+
+/** True where operator p and the one before it become one kernel. */
+function isFused({ operators, values }: Workload, p: number): boolean {
+  const before = operators[p - 1], after = operators[p];
+  if (before === undefined || after === undefined) return false;
+  if (!FUSED.has(before.op) || !ACTIVATIONS.has(after.op)) return false;
+  return before.writes.some((name) => values.get(name)!.readers.join() === String(p));
+}
+
 /**
  * Positions at which a model may be cut: p means before operator p. Both ends are among them. The
- * readers of a parameter or of a running statistic are never parted, since each has one home.
+ * readers of a parameter or of a running statistic are never parted, since each has one home; nor
+ * are a layer and its activation, which cost less as one kernel than their times say, and whose
+ * results are equally large.
  */
 export function cutPositions(workload: Workload): number[] {
   const count = workload.operators.length;
@@ -11,7 +25,8 @@ export function cutPositions(workload: Workload): number[] {
   for (const { readers } of [...workload.parameters.values(), ...workload.buffers.values()]) {
     for (let p = readers[0]! + 1; p <= readers.at(-1)!; p++) held[p] = 1;
   }
-  return Array.from({ length: count + 1 }, (_, p) => p).filter((p) => held[p] === 0);
+  return Array.from({ length: count + 1 }, (_, p) => p)
+    .filter((p) => held[p] === 0 && !isFused(workload, p));
 }
 
 /** Trainable parameters that are read first before each position. */
@@ -68,8 +83,9 @@ function crossingBytes(workload: Workload): Float64Array {
 }
 
 /**
- * At most `limit` of the cut positions (and the ends), for quick estimates. Of more there are: between two operators
- * with parameters the one that the fewest bytes cross; of too many those that part the time evenly.
+ * At most `limit` of the cut positions (and the ends), for quick estimates. Of more there are:
+ * between two operators with parameters the one that the fewest bytes cross; of too many those that
+ * part the time evenly.
  */
 export function coarsePositions(workload: Workload, limit: number): number[] {
   const all = cutPositions(workload);

@@ -13,7 +13,8 @@ function withParameters(workload: Workload, readers: number[][]): Workload {
     `w${i}`,
     { name: `w${i}`, elements: 1, bytes: 4, readers: list },
   ]);
-  return { ...workload, parameters: new Map(state) };
+  const operators = workload.operators.map((operator) => ({ ...operator, op: "MatMul" }));
+  return { ...workload, operators, parameters: new Map(state) };
 }
 
 Deno.test("a cut never parts the readers of a parameter", () => {
@@ -25,6 +26,17 @@ Deno.test("a cut never parts the readers of a parameter", () => {
     /into 4 stages, only into 3: .* share "w1" must stay together; use at most 3 nodes/,
   );
   checkStageCount(workload, 3);
+});
+
+Deno.test("a layer and its activation stay together, unless others read the layer too", () => {
+  const graph = digitsCnn({ seed: 1 });
+  const digits = workloadOf(graph, inferredFacts(graph), { batch: 64 });
+  const before = cutPositions(digits).slice(0, -1).map((p) => digits.operators[p]!.name);
+  const missing = digits.operators.map(({ name }) => name).filter((name) => !before.includes(name));
+  assert.deepEqual(missing, ["act_1", "act_2", "act_3"]);
+  const read = digits.values.get("conv2d_1_out")!;
+  const values = new Map([...digits.values, [read.name, { ...read, readers: [1, 5] }]]);
+  assert.ok(cutPositions({ ...digits, values }).includes(1));
 });
 
 Deno.test("a model without parameters cannot be trained", () => {
@@ -51,7 +63,7 @@ Deno.test("the largest number of stages is that of the best of all cuts", () => 
   }
 });
 
-Deno.test("coarse positions are cut positions, at most as many as asked, spread over the model", () => {
+Deno.test("coarse positions are cut positions, as many as asked, spread over the model", () => {
   const graph = digitsCnn({ seed: 1 });
   const digits = workloadOf(graph, inferredFacts(graph), { batch: 64 });
   const names = coarsePositions(digits, 10).slice(1, -1).map((p) => digits.operators[p]!.name);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Random } from "../random.ts";
-import { breaksFusion, cutByMemory, cutByParameters, cutByTime } from "./cut.ts";
+import { cutByMemory, cutByParameters, cutByTime } from "./cut.ts";
 import { cutPositions } from "./cut_positions.ts";
 import { stageMemory } from "./memory.ts";
 import { RangeTable } from "./ranges.ts";
@@ -91,21 +91,17 @@ function ranked(
   instance: Instance,
   costOf: (judged: ReturnType<typeof judge>) => number,
 ): { rank: number[]; borders: number[] }[] {
-  const { workload, positions, chain } = instance;
+  const { positions, chain } = instance;
   return [...allPartitions(chain.nodes.length, positions.length)].map((borders) => {
     const judged = borders.slice(1).map((to, stage) =>
       judge(instance, stage, positions[borders[stage]!]!, positions[to]!)
     );
     const costs = judged.map(costOf);
-    const broken = borders.slice(1, -1).filter((at) =>
-      breaksFusion(workload.operators[positions[at]! - 1], workload.operators[positions[at]!]!)
-    );
     return {
       borders,
       rank: [
         Math.max(...costs),
         judged.reduce((total, { traffic }) => total + traffic, 0),
-        broken.length,
         costs.reduceRight((total, cost) => cost ** 2 + total, 0),
         ...borders,
       ],

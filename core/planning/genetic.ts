@@ -12,7 +12,7 @@ export interface RandomSource {
 const POPULATION = 80;
 const GENERATIONS_MAX = 150;
 /** The search ends when so many generations brought nothing better. */
-const PATIENCE = 60;
+const PATIENCE = 30;
 /** Candidates that live on unchanged. */
 const ELITE = 4;
 const TOURNAMENT = 5;
@@ -47,8 +47,8 @@ function tournament(population: readonly Candidate[], random: RandomSource): Can
 
 /**
  * Group crossover (Falkenauer, 1994): some of the father's clusters come in whole, the other nodes
- * stay as the mother has them. Cutting genomes at a point would tear clusters apart instead. Then two
- * clusters may join, and each gene changes with probability 1/n; a new cluster may come up.
+ * stay as the mother has them. Cutting genomes at a point would tear clusters apart instead. Then
+ * two clusters may join, and each gene changes with probability 1/n; a new cluster may come up.
  */
 function child(mother: Genome, father: Genome, random: RandomSource): number[] {
   const nodes = mother.length;
@@ -112,15 +112,15 @@ export interface Clustering {
 }
 
 /**
- * Forms clusters by a genetic algorithm: tournament selection, group crossover, mutation, elitism and
- * a final descent to a local optimum. The first generation holds regular clusterings of every
- * number of clusters besides random ones, so the result does not hang on a lucky draw. It depends on
- * the problem and the random numbers alone.
+ * Forms clusters by a genetic algorithm: tournament selection, group crossover, mutation, elitism
+ * and a final descent to a local optimum. The first generation holds regular clusterings of every
+ * number of clusters besides random ones, so the result does not hang on a lucky draw. It depends
+ * on the problem and the random numbers alone.
  *
  * The objective is Ravnest's, missing memory and the imbalance of cluster times, member by member
- * instead of weighed: a clustering with a cluster that cannot hold the model, or that has more nodes
- * than the model has stages, loses against any without one. On a tie fewer clusters win, then the
- * faster ones.
+ * instead of weighed: a clustering with a cluster that cannot hold the model, or that has more
+ * nodes than the model has stages, loses against any without one. On a tie fewer clusters win, then
+ * the faster ones.
  */
 export function geneticClustering(problem: ClusteringProblem, random: RandomSource): Clustering {
   const fitness = new FitnessFunction(problem);

@@ -107,7 +107,7 @@ class JsonReader {
 /**
  * Parses the JSON text of `file`. Objects have no prototype.
  *
- * @throws {RavnError} naming file, line and column where the text is not JSON, or a key stands twice
+ * @throws {RavnError} naming file, line and column where the text is not JSON or has a key twice
  */
 export function parseJson(text: string, file: string): unknown {
   return new JsonReader(text, file).document();

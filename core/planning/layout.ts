@@ -64,8 +64,10 @@ export class Layouts {
   constructor(workload: Workload, terms: LayoutTerms, nodes: number) {
     this.workload = workload;
     this.#terms = terms;
-    this.#coarse = new RangeTable(workload, coarsePositions(workload, Math.max(32, nodes + 8)));
     this.size_max = this.#sizeMax(nodes);
+    // Large pools have many clusters to judge: each is judged from fewer positions.
+    const limit = Math.max(nodes <= 16 ? 48 : 24, this.size_max + 8);
+    this.#coarse = new RangeTable(workload, coarsePositions(workload, limit));
   }
 
   #sizeMax(nodes: number): number {
@@ -176,7 +178,8 @@ export class Layouts {
     }));
     if (cut.cost === 0) {
       return new RavnError(
-        `${where}: ${what} does not fit when cut by "split: ${this.#terms.split}": use "split: time"`,
+        `${where}: ${what} does not fit when cut by "split: ${this.#terms.split}": ` +
+          `use "split: time"`,
       );
     }
     const needed = lacks.reduce((sum, lack) => sum + lack.needed, 0);

@@ -1,6 +1,6 @@
 /**
- * Which machine does what: costs of operators and links, clusters of nodes, cuts of the model, rings
- * between clusters. Pure: the model, the nodes and measured times come in, a plan goes out.
+ * Which machine does what: costs of operators and links, clusters of nodes, cuts of the model,
+ * rings between clusters. Pure: the model, the nodes and measured times come in, a plan goes out.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export { estimateCosts, mergeTimes } from "./cost.ts";
 export type { OperatorTime, OperatorTimes } from "./cost.ts";
 export { parseJson } from "./json_text.ts";
 export { LOCAL_MBPS, megabytes } from "./layout.ts";
-export type { Split } from "./layout.ts";
+export type { LayoutTerms, Split } from "./layout.ts";
 export { stageMemory } from "./memory.ts";
 export type { MemoryBreakdown, StageLoad, StageMemoryTerms } from "./memory.ts";
 export { nearest } from "./nearest.ts";
@@ -24,8 +24,9 @@ export { parsePlan, planSchema } from "./plan_schema.ts";
 export type { Plan, PlanCluster, PlanNode, PlanStage, Role } from "./plan_schema.ts";
 export { layRings } from "./rings.ts";
 export type { Ring, RingMember, RingPlace, Rings } from "./rings.ts";
+export type { TrainingTerms } from "./stage_costs.ts";
 export { alignedRows, planLog, planTable } from "./table.ts";
 export { modelState } from "./trainable.ts";
 export type { ModelState } from "./trainable.ts";
 export { workloadOf } from "./workload.ts";
-export type { OperatorCost, StateCost, ValueCost, Workload } from "./workload.ts";
+export type { OperatorCost, StateCost, ValueCost, Workload, WorkloadOptions } from "./workload.ts";

@@ -134,8 +134,8 @@ function checkUnique(
 }
 
 /**
- * Reads `node_configs.json`:
- * `{"0": {"IP": "host:port", "benchmarks": {"ram": GB, "bandwidth": Mbps, "speed"?: 1}, "name"?}, …}`.
+ * Reads `node_configs.json`: `{"0": {"IP": "host:port", "benchmarks": {"ram": GB, "bandwidth":
+ * Mbps, "speed"?: 1}, "name"?}, …}`.
  *
  * @param text contents of the file
  * @param file its name, for error messages

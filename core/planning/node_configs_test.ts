@@ -73,7 +73,8 @@ Deno.test("a wrong file is refused, naming file, node and key", () => {
     ],
     [
       withNode("1", node("0.0.0.0")),
-      'node 1: IP must be "host:port" with a port of 1 to 65535 (IPv6 as "[host]:port"), got "0.0.0.0"',
+      'node 1: IP must be "host:port" with a port of 1 to 65535 (IPv6 as "[host]:port"), ' +
+      'got "0.0.0.0"',
     ],
     [
       withNode("1", { ...node("h:1"), Name: "x" }),

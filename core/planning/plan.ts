@@ -52,9 +52,9 @@ function formClusters(input: PlanInput, layouts: Layouts): readonly (readonly nu
   }
   if (clusters !== undefined && nodes.length > clusters * size_max) {
     throw new RavnError(
-      `clusters: ${nodes.length} nodes in ${clusters} clusters are more than the ${size_max} stages ` +
-        `into which the model can be cut: form at least ${Math.ceil(nodes.length / size_max)} ` +
-        `clusters, or take nodes out of ${nodes_file}`,
+      `clusters: ${nodes.length} nodes do not go into ${clusters}: the model can be cut into ` +
+        `${size_max} stages, so form at least ${Math.ceil(nodes.length / size_max)} clusters, or ` +
+        `take nodes out of ${nodes_file}`,
     );
   }
   const found = geneticClustering({

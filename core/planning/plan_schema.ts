@@ -112,7 +112,7 @@ export type Plan = z.infer<typeof planSchema>;
 export type PlanCluster = Plan["clusters"][number];
 export type PlanStage = PlanCluster["stages"][number];
 export type PlanNode = Plan["node_info"][number];
-/** `root` reads data, `leaf` has the loss, `stem` neither; `single` is a whole model on one node. */
+/** `root` reads data, `leaf` has the loss, `stem` neither; `single` is a whole model. */
 export type Role = PlanStage["role"];
 
 /** `clusters[0].stages[1].node` */

@@ -45,9 +45,9 @@ function lookUp<T>(owners: ReadonlyMap<string, T>, parameter: string): T {
 
 /**
  * Lays the rings of the parallel multi-ring all-reduce (Ravnest). The largest cluster (the first of
- * several) has one ring for each stage: ring r holds the trainable parameters of its stage r. A node
- * of another cluster takes part in every ring of which it holds parameters, and sends each of them to
- * the node of the next cluster, in a circle, that holds it.
+ * several) has one ring for each stage: ring r holds the trainable parameters of its stage r. A
+ * node of another cluster takes part in every ring of which it holds parameters, and sends each of
+ * them to the node of the next cluster, in a circle, that holds it.
  *
  * @param clusters the stages of each cluster, in order; every cluster holds the same parameters
  * @throws {Error} where a parameter is missing from a cluster

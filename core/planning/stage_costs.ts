@@ -54,8 +54,8 @@ function transferTime(bytes: number, mbps: number): number {
  *
  * Time of a stage = (forward + backward) / speed + traffic. Traffic is the busier direction of its
  * links: what it sends (activations on, gradients back) or what it receives. All that crosses the
- * front border goes at the speed of the link to the neighbour before, skip tensors too; a value that
- * several later stages read counts once where it is sent and again wherever it is received.
+ * front border goes at the speed of the link to the neighbour before, skip tensors too; a value
+ * that several later stages read counts once where it is sent and again wherever it is received.
  */
 export class StageCosts {
   readonly table: RangeTable;
@@ -92,7 +92,7 @@ export class StageCosts {
     return this.#terms[stage]!.outstanding;
   }
 
-  /** Whether the range just read must recompute to fit, or undefined where it does not fit at all. */
+  /** Whether the range just read must recompute to fit; undefined where it does not fit at all. */
   #mode(stage: number): boolean | undefined {
     const { ram_bytes } = this.chain.nodes[stage]!;
     const terms = this.#terms[stage]!;

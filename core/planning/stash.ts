@@ -55,7 +55,7 @@ const READS: Readonly<Record<string, "inputs" | "outputs" | "nothing">> = {
   GlobalAveragePool: "nothing",
 };
 
-/** Values of the graph that the gradient of `node` reads; an estimate, not the gradient's own list. */
+/** Values of the graph that the gradient of `node` reads: an estimate, not autodiff's own list. */
 export function stashOf(node: Node): string[] {
   const reads = READS[node.op];
   if (reads === "nothing") return [];

@@ -78,8 +78,8 @@ const HEAD = [
 const TEXT_COLUMNS: ReadonlySet<number> = new Set([1, 2, 3]);
 
 /**
- * What every stage of a plan is and costs, as aligned lines: a table for each cluster. Memory stands
- * with `*` where activations are computed again; times and bytes are for one micro-batch.
+ * What every stage of a plan is and costs, as aligned lines: a table for each cluster. Memory
+ * stands with `*` where activations are computed again; times and bytes are for one micro-batch.
  */
 export function planTable(plan: Plan): string {
   return plan.clusters.map((cluster) => {

@@ -41,7 +41,8 @@ export async function calibrate(options: CalibrationOptions): Promise<OperatorTi
   const { graph, facts, batch, runtime, cache } = options;
   const known = cache === undefined ? new Map<string, OperatorTime>() : await readCache(cache);
   const before = known.size;
-  const trained = trainedValues(graph, modelTensors(graph).trainable);
+  const { trainable } = modelTensors(graph);
+  const trained = trainedValues(graph, trainable);
   const times = new Map<string, OperatorTime>();
   for (const node of graph.nodes) {
     const wrt = node.inputs.filter((input) =>
@@ -50,7 +51,7 @@ export async function calibrate(options: CalibrationOptions): Promise<OperatorTi
     const key = `${runtime.threads} ${wrt.length} ${costKey(node, graph, facts, batch)}`;
     let time = known.get(key);
     if (time === undefined) {
-      time = await measure(node, wrt, options);
+      time = await measure(node, { wrt, trainable: new Set(trainable) }, options);
       known.set(key, time);
     }
     times.set(node.name, time);
@@ -74,10 +75,10 @@ async function readCache(file: string): Promise<Map<string, OperatorTime>> {
 
 async function measure(
   node: Node,
-  wrt: readonly string[],
+  { wrt, trainable }: { readonly wrt: readonly string[]; readonly trainable: ReadonlySet<string> },
   { graph, facts, batch, runtime }: CalibrationOptions,
 ): Promise<OperatorTime> {
-  const alone = aloneGraph(node, graph, facts);
+  const alone = aloneGraph(node, trainable, graph, facts);
   const form = trainingForm(alone, facts, { statistics: true, maskAs: "input" });
   const inputs: Port[] = [
     ...alone.inputs.map(({ name }) => portOf(form.facts, name)),
@@ -112,13 +113,16 @@ async function measure(
   return { forward_ms, backward_ms: Math.max(0, both_ms - forward_ms) };
 }
 
-/** A graph of one node: floats are fed, and so are not folded; the other constants stay. */
-function aloneGraph(node: Node, graph: Graph, facts: Facts): Graph {
-  const fed = [...new Set(node.inputs)].filter((name) => {
-    const constant = graph.initializers.get(name);
-    return name !== "" &&
-      (constant === undefined || constant.dims.length > 0 && isFloat(constant.dtype));
-  });
+/** A graph of one node: weights are fed, as in training; the other constants stay. */
+function aloneGraph(
+  node: Node,
+  trainable: ReadonlySet<string>,
+  graph: Graph,
+  facts: Facts,
+): Graph {
+  const fed = [...new Set(node.inputs)].filter((name) =>
+    name !== "" && (trainable.has(name) || !graph.initializers.has(name))
+  );
   const info = (name: string) => {
     const { dtype } = facts.get(name)!;
     return { name, dtype };

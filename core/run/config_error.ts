@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { RavnError } from "../error.ts";
-import { nearest } from "../planning/nearest.ts";
+import { nearest } from "../planning/mod.ts";
 import type { ConfigDocument, KeyPath } from "./config_document.ts";
 import { AN_INTEGER } from "./config_schema.ts";
 

@@ -7,7 +7,9 @@ const SAMPLES = 4;
 const FEATURES = 3;
 const LEARNING_RATE = 0.1;
 
-/** A network of one product: L = mean((x·w − y)²), for x `[batch, 3]`, w `[3, 1]`, y `[batch, 1]`. */
+/**
+ * A network of one product: L = mean((x·w − y)²), for x `[batch, 3]`, w `[3, 1]`, y `[batch, 1]`.
+ */
 function network(): Graph {
   const builder = new GraphBuilder("doctor");
   const x = builder.input("x", "float32", ["batch", FEATURES]);

@@ -1,5 +1,6 @@
-import { Calendar, WeightVersions } from "../pipeline/mod.ts";
-import type { Schedule } from "../pipeline/mod.ts";
+import type { Tensor } from "../onnx/mod.ts";
+import { WeightVersions } from "../pipeline/mod.ts";
+import type { Calendar, Schedule } from "../pipeline/mod.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import { learningRate, StageExecutor, WeightStore } from "../training/mod.ts";
 import type { OptimizerConfig, RateSchedule } from "../training/mod.ts";
@@ -24,6 +25,8 @@ export interface OpenStage extends AsyncDisposable {
   readonly weights: WeightStore;
   readonly versions: WeightVersions;
   readonly rate: (update: number, calendar: Calendar) => number;
+  /** A copy of the newest weights and running statistics, by name. */
+  tensors(): Map<string, Tensor>;
 }
 
 /** Loads a stage's graphs and allocates all the memory that its training takes. */
@@ -52,10 +55,12 @@ export async function openStage(
     slots: { ...copies, validation: VALIDATION_WINDOW },
     seed,
   });
+  const held = new WeightVersions(copies.versions);
   return {
     executor,
     weights,
-    versions: new WeightVersions(copies.versions),
+    versions: held,
+    tensors: () => new Map([...weights.tensors(held.buffer), ...executor.statistics()]),
     rate: (update, calendar) => rateOf(settings, update, calendar),
     async [Symbol.asyncDispose]() {
       await executor[Symbol.asyncDispose]();

@@ -1,3 +1,4 @@
+import { EXIT } from "../error.ts";
 import { TextLineStream } from "./text_lines.ts";
 import { parseEvent } from "./events.ts";
 import type { RunHost } from "./events.ts";
@@ -6,8 +7,7 @@ import type { RunHost } from "./events.ts";
 export interface ProviderFailure {
   /** What it said last. */
   readonly message: string;
-  /** When, on a steady clock: the first failure is the cause of the others. */
-  readonly at_ms: number;
+  readonly exitCode: number;
 }
 
 /** `ravn provide` as a process of this machine, its events passed on. */
@@ -47,7 +47,7 @@ export class ProviderProcess {
     if (status.success) return undefined;
     const how = status.signal === null ? `exit code ${status.code}` : status.signal;
     const message = said.replace(/^ravn: /, "") || `${this.#name} ended with ${how}`;
-    return { message, at_ms: performance.now() };
+    return { message, exitCode: status.code === EXIT.usage ? EXIT.usage : EXIT.failure };
   }
 
   async #passEvents(host: RunHost): Promise<void> {

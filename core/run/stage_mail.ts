@@ -2,11 +2,15 @@ import { RavnError } from "../error.ts";
 import type { EvaluationStep, Place } from "../pipeline/mod.ts";
 import type { StageExecutor, StageManifest } from "../training/mod.ts";
 import type { Closed, Control, Link, TensorHead } from "../../transport/mod.ts";
+import { resolvesWithin } from "./deadline.ts";
 import { checkTensors, exchangeWith, Heads, neighboursOf } from "./stage_frames.ts";
 import type { Exchange, Parcel } from "./stage_frames.ts";
 
 /** Validation batches that a stage may be ahead of the next one. */
 export const VALIDATION_WINDOW = 2;
+
+/** A link over which nothing can be sent is closed within this time, and says why. */
+const CLOSING_MS = 3_000;
 
 /** A stage that this one has a link to. */
 export interface Peer {
@@ -108,7 +112,7 @@ export class StageMail {
   /** Passes the terms of the run on to the stages that read from this one. */
   sendBegin(text: string): void {
     for (const { link } of this.#to(this.consumers)) {
-      this.#track(link.control({ kind: "begin", step: 0, epoch: 0, values: [], text }));
+      this.#track(link, link.control({ kind: "begin", step: 0, epoch: 0, values: [], text }));
     }
   }
 
@@ -121,7 +125,7 @@ export class StageMail {
           ? this.#executor.input(m, name, samples)
           : this.#executor.output(m, name, samples)
       );
-      this.#track(link.send(head, data));
+      this.#track(link, link.send(head, data));
     }
   }
 
@@ -132,7 +136,7 @@ export class StageMail {
       const data = exchange.gradientsOut.map(({ port }) =>
         this.#executor.gradientOut(m, port.value, samples)
       );
-      return this.#track(link.send(head, data));
+      return this.#track(link, link.send(head, data));
     });
     this.#gradients.set(m, Promise.all(sends));
   }
@@ -159,11 +163,11 @@ export class StageMail {
           ? this.#executor.validationInput(slot, name, samples)
           : this.#executor.validationOutput(slot, name, samples)
       );
-      this.#track(link.send(head, data));
+      this.#track(link, link.send(head, data));
     }
     for (const { link } of this.#to(this.producers)) {
       const control = { kind: "evaluated", step: validation, epoch: batch } as const;
-      this.#track(link.control({ ...control, values: [], text: "" }));
+      this.#track(link, link.control({ ...control, values: [], text: "" }));
     }
   }
 
@@ -195,12 +199,17 @@ export class StageMail {
     }
   }
 
-  #track(sent: Promise<void>): Promise<void> {
+  #track(link: Link, sent: Promise<void>): Promise<void> {
     const tracked: Promise<void> = sent
-      .catch((error) => this.#handlers.failed(error))
+      .catch((error) => this.#unsent(link, error))
       .finally(() => this.#sending.delete(tracked));
     this.#sending.add(tracked);
     return tracked;
+  }
+
+  /** What the peer said before it closed tells more than that it takes nothing any more. */
+  async #unsent(link: Link, error: Error): Promise<void> {
+    if (!await resolvesWithin(CLOSING_MS, link.closed)) this.#handlers.failed(error);
   }
 
   #control(route: Route, { kind, text, step, epoch }: Control): void {

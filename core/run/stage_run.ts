@@ -16,10 +16,14 @@ import type {
   WeightVersions,
 } from "../pipeline/mod.ts";
 import type { StageExecutor, StageManifest, WeightStore } from "../training/mod.ts";
-import type { Closed, Link, TensorHead } from "../../transport/mod.ts";
+import type { Closed, Identity, Link, TensorHead } from "../../transport/mod.ts";
 import type { BatchSource } from "./batch_source.ts";
+import { resolvesWithin } from "./deadline.ts";
 import { StageMail, VALIDATION_WINDOW } from "./stage_mail.ts";
 import type { Peer } from "./stage_mail.ts";
+
+/** The others are told of a failure; those that take nothing are not waited for longer than this. */
+const FAREWELL_MS = 500;
 
 /** What every stage must agree on before the first batch; the root tells it. */
 export interface RunTerms {
@@ -38,6 +42,8 @@ export interface StageObserver {
   updated?(update: number, rate: number): void;
   /** Last stage: a validation batch was run; its output and labels lie in slot `slot`. */
   validated?(step: EvaluationStep, slot: number, samples: number, loss: number): void;
+  /** A peer was lost while this stage waited for `expected`. */
+  lost?(peer: Identity, expected: string): void;
 }
 
 /** Everything a stage's training needs. */
@@ -116,7 +122,7 @@ export class StageRun {
       await this.#mail.flushed();
       this.#complete = true;
     } catch (thrown) {
-      await this.#mail.fail(messageOf(thrown));
+      await resolvesWithin(FAREWELL_MS, this.#mail.fail(messageOf(thrown)));
       throw thrown;
     } finally {
       this.#o.signal.removeEventListener("abort", stop);
@@ -157,8 +163,10 @@ export class StageRun {
   #closed(peer: Peer, closed: Closed): void {
     if (this.#complete) return;
     this.#left.add(peer.stage);
-    if (closed.kind === "bye") this.#wake();
-    else this.#fail(endOf(closed, peer.name, this.#expects()));
+    if (closed.kind === "bye") return this.#wake();
+    const expected = this.#expects();
+    if (closed.kind === "lost") this.#o.observer.lost?.(peer.link.peer, expected);
+    this.#fail(endOf(closed, peer.name, expected));
   }
 
   #awaited(): Awaited | undefined {

@@ -7,8 +7,12 @@ import type { RunHost } from "./events.ts";
 import { fuse, readPlan } from "./fuse.ts";
 import { exists, NodeData } from "./node_data.ts";
 import { ProviderProcess } from "./provider_process.ts";
+import type { ProviderFailure } from "./provider_process.ts";
 import type { TrainReport, TrainRequest } from "./requests.ts";
 import { trainSingle } from "./train_single.ts";
+
+/** Providers that are linked to one that failed end by themselves; the others are stopped then. */
+const OTHERS_END_MS = 3_000;
 
 /**
  * Trains all stages of the plan as processes of this machine, or the unsplit model in this process;
@@ -50,6 +54,26 @@ export interface LocalTraining {
   readonly host: RunHost;
 }
 
+/** Waits until all providers have ended; where one fails, so do the others. */
+async function firstFailure(
+  providers: readonly ProviderProcess[],
+  signal: AbortSignal,
+): Promise<ProviderFailure | undefined> {
+  let first: ProviderFailure | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const stop = () => providers.forEach((provider) => provider.stop());
+  signal.addEventListener("abort", stop);
+  await Promise.all(providers.map(async ({ done }) => {
+    const failure = await done;
+    if (failure === undefined || first !== undefined) return;
+    first = failure;
+    timer = setTimeout(stop, OTHERS_END_MS);
+  }));
+  clearTimeout(timer);
+  signal.removeEventListener("abort", stop);
+  return first;
+}
+
 async function trainPlan({ request, config, home, out, host }: LocalTraining): Promise<string[]> {
   const plan = await readPlan(new NodeData(home));
   if (plan.clusters.length > 1) {
@@ -67,16 +91,10 @@ async function trainPlan({ request, config, home, out, host }: LocalTraining): P
     ...(request.force ? ["--force"] : []),
   ];
   const providers = names.map((name) => new ProviderProcess(name, arguments_, host));
-  const stop = () => providers.forEach((provider) => provider.stop());
-  host.signal.addEventListener("abort", stop);
-  try {
-    const outcomes = await Promise.all(providers.map((provider) => provider.done));
-    if (host.signal.aborted) throw new RavnError("stopped by the user", { exitCode: 130 });
-    const failures = outcomes.filter((outcome) => outcome !== undefined)
-      .sort((a, b) => a.at_ms - b.at_ms);
-    if (failures[0] !== undefined) throw new RavnError(failures[0].message, { exitCode: 1 });
-  } finally {
-    host.signal.removeEventListener("abort", stop);
+  const failure = await firstFailure(providers, host.signal);
+  if (host.signal.aborted) throw new RavnError("stopped by the user", { exitCode: 130 });
+  if (failure !== undefined) {
+    throw new RavnError(failure.message, { exitCode: failure.exitCode });
   }
   if (!config.save) return [];
   const files: string[] = [];

@@ -1,16 +1,33 @@
 import { Runtime } from "../runtime/mod.ts";
 import { buildPrograms } from "../training/mod.ts";
+import type { StageProgram } from "../training/mod.ts";
 import { labelsOf } from "./clusterize.ts";
-import { microBatchesOf } from "./config.ts";
+import type { Config } from "./config.ts";
 import { withTensors, writeTrained } from "./fuse.ts";
-import { LeafReport } from "./leaf_report.ts";
-import { MetricsFiles } from "./metrics_files.ts";
 import { loadModel } from "./model_file.ts";
+import type { LoadedModel } from "./model_file.ts";
 import { openStage } from "./open_stage.ts";
 import { RunData } from "./run_data.ts";
 import { storedStage } from "./stage_files.ts";
-import { StageRun } from "./stage_run.ts";
 import type { LocalTraining } from "./train.ts";
+import { settingsOf, termsOf, trainStage } from "./train_stage.ts";
+
+/** The whole model as one stage. */
+async function wholeProgram(config: Config, model: LoadedModel): Promise<StageProgram> {
+  const labels = await labelsOf(config, model);
+  const [program] = buildPrograms({
+    graph: model.graph,
+    facts: model.facts,
+    stages: [model.graph.nodes.map(({ name }) => name)],
+    recompute: [false],
+    batch: config.batch_size,
+    loss: config.loss,
+    ...(labels === undefined ? {} : { labels }),
+    labelsFrom: "root",
+    maskAs: "input",
+  });
+  return program!;
+}
 
 /**
  * Trains the unsplit model in this process: a pipeline of one stage, through the same code.
@@ -25,77 +42,27 @@ export async function trainSingle(o: LocalTraining): Promise<string[]> {
     device: request.device ?? config.device,
   });
   const model = await loadModel(config.model, runtime.evaluate, config.batch_size);
-  const labels = await labelsOf(config, model);
-  const [program] = buildPrograms({
-    graph: model.graph,
-    facts: model.facts,
-    stages: [model.graph.nodes.map(({ name }) => name)],
-    recompute: [false],
-    batch: config.batch_size,
-    loss: config.loss,
-    ...(labels === undefined ? {} : { labels }),
-    labelsFrom: "root",
-    maskAs: "input",
-  });
-  const { manifest } = program!;
-  const microBatches = microBatchesOf(config);
-  const terms = { schedule: config.schedule, in_flight: 1 };
-  await using stage = await openStage(runtime, storedStage(program!), {
-    schedule: config.schedule,
-    inFlight: 1,
-    microBatches,
-    updateFrequency: config.update_frequency,
-    optimizer: config.optimizer,
-    learningRate: config.lr_schedule,
-    seed: config.seed,
-  });
-  const { train, validation, shuffle } = config.data;
-  const source = await RunData.open(manifest.inputs, {
-    train,
-    validation,
-    shuffle,
-    seed: config.seed,
-  });
-  await using files = await MetricsFiles.create(home);
-  const report = new LeafReport({
-    head: manifest.head!,
-    executor: stage.executor,
-    files,
-    emit: host.emit,
-    now_ms: () => performance.now(),
-  });
-  const run = new StageRun({
+  const stored = storedStage(await wholeProgram(config, model));
+  const settings = settingsOf(config, { schedule: config.schedule, inFlight: 1 });
+  await using stage = await openStage(runtime, stored, settings);
+  const source = await RunData.open(stored.manifest.inputs, { ...config.data, seed: config.seed });
+  let files: string[] = [];
+  await trainStage({
     node: "this process",
-    manifest,
-    executor: stage.executor,
-    weights: stage.weights,
-    versions: stage.versions,
-    terms: { ...terms, micro_batches: microBatches },
+    stored,
+    stage,
+    settings,
     links: new Map(),
     source,
-    rate: stage.rate,
-    observer: report,
-    signal: host.signal,
-  });
-  await run.run({
-    run_id: crypto.randomUUID(),
-    ...terms,
-    shape: {
-      epochs: config.epochs,
-      samples: source.samples,
-      batch_size: config.batch_size,
-      micro_batches: microBatches,
-      update_frequency: config.update_frequency,
-      validation_samples: source.validationSamples,
-      validation_every: config.val_freq === "epoch" ? 0 : config.val_freq,
+    terms: termsOf(config, settings, { source, batchSize: config.batch_size }),
+    metrics: home,
+    host,
+    save: async () => {
+      if (!config.save) return;
+      const graph = withTensors(model.graph, stage.tensors(), model.file);
+      files = await writeTrained(graph, { out, force: request.force });
     },
+    broken: () => Promise.resolve(),
   });
-  report.ended();
-  if (!config.save) return [];
-  const trained = new Map([
-    ...stage.weights.tensors(stage.versions.buffer),
-    ...stage.executor.statistics(),
-  ]);
-  const graph = withTensors(model.graph, trained, model.file);
-  return await writeTrained(graph, { out, force: request.force });
+  return files;
 }

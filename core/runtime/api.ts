@@ -133,11 +133,20 @@ export function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, " ").trim();
 }
 
-/** A message without the places in ONNX Runtime's own source, which help no user. */
+/** `file:line` and signature of a function in ONNX Runtime's own source, which help no user. */
+const SOURCE_PLACE = new RegExp(
+  [
+    /\/onnxruntime_src\/\S+:\d+ /,
+    /(?:[^()]*\([^()]*\)(?:::<lambda\(\)>)?(?: const)?(?: \[with [^\]]*\])? )?/,
+  ].map(({ source }) => source).join(""),
+  "g",
+);
+
 function withoutSource(message: string): string {
-  return message
-    .replaceAll(/\/onnxruntime_src\/\S+:\d+ /g, "")
-    .replaceAll(/\[ONNXRuntimeError\] : \d+ : \w+ : /g, "");
+  return message.replaceAll(SOURCE_PLACE, "").replaceAll(
+    /\[ONNXRuntimeError\] : \d+ : \w+ : /g,
+    "",
+  );
 }
 
 /** The function whose pointer lies in slot `slot` of `table`, ready to be called. */

@@ -51,8 +51,8 @@ export class Arena {
   }
 
   /**
-   * Zeroed memory of each size, all in one slab and one behind the other, for what a kernel works on
-   * together: a parameter's versions, its gradient and its moments.
+   * Zeroed memory of each size, all in one slab and one behind the other, for what a kernel works
+   * on together: a parameter's versions, its gradient and its moments.
    *
    * @throws {RavnError} when the arena is full, or one slab cannot hold them all
    */

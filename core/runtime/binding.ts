@@ -2,7 +2,7 @@ import { RavnError } from "../error.ts";
 import { encodeCString, type Handle } from "./api.ts";
 import type { DeviceTensor } from "./device.ts";
 import type { Environment } from "./environment.ts";
-import { type Lock, noted } from "./runs.ts";
+import { type Lock, lockOf, noted } from "./runs.ts";
 import type { Port, Session } from "./session.ts";
 import { type TensorView, Value, viewOf } from "./value.ts";
 
@@ -27,6 +27,8 @@ export class Binding implements Disposable {
   /** What is bound: a value, or undefined for an output that ONNX Runtime allocates. */
   readonly #inputs = new Map<string, Bindable>();
   readonly #outputs = new Map<string, Bindable | undefined>();
+  /** Inputs in host memory that each run copies to the device, as values of the binding's own. */
+  readonly #copied = new Map<string, Value>();
   readonly #names = new Map<string, Uint8Array<ArrayBuffer>>();
   /** Handles of all bound outputs after a run, where some of them were allocated by it. */
   #results: Map<string, Handle> | undefined;
@@ -40,13 +42,12 @@ export class Binding implements Disposable {
     environment: Environment,
     session: Session,
     sessionHandle: Handle,
-    lock: Lock | undefined,
     left: () => void,
   ) {
     this.#environment = environment;
     this.#session = session;
     this.#sessionHandle = sessionHandle;
-    this.#lock = lock;
+    this.#lock = lockOf(session.device);
     this.#left = left;
     const { api } = environment;
     this.#handle = api.handle((out) => api.call.CreateIoBinding(sessionHandle, out));
@@ -59,15 +60,20 @@ export class Binding implements Disposable {
 
   /**
    * Reads the input `name` from `value` in all runs to come. A device other than the CPU copies a
-   * value in host memory now: bind it again when its memory has changed.
+   * value in host memory at the start of each run, so it reads what the memory then holds.
    */
   input(name: string, value: Bindable): void {
     const handle = this.#idle();
-    const { api } = this.#environment;
-    const copied = this.#session.device !== "cpu" && value instanceof Value;
-    if (this.#inputs.get(name) === value && !copied) return;
+    if (this.#inputs.get(name) === value) return;
     checkFit("input", this.#session.port("input", name), value);
-    api.check(api.call.BindInput(handle, this.#name(name), value.handle));
+    this.#copied.get(name)?.[Symbol.dispose]();
+    this.#copied.delete(name);
+    if (this.#session.copiesInputs && value instanceof Value) {
+      const { dtype, dims, bytes } = value;
+      this.#copied.set(name, Value.over(this.#environment, dtype, dims, bytes));
+    } else {
+      this.#bindInput(handle, name, value);
+    }
     this.#inputs.set(name, value);
   }
 
@@ -100,6 +106,7 @@ export class Binding implements Disposable {
     const start_ms = performance.now();
     let took_ms = Infinity;
     try {
+      this.#copyInputs(handle);
       api.check(api.call.RunWithBinding(this.#sessionHandle, null, handle));
       took_ms = performance.now() - start_ms;
     } finally {
@@ -161,6 +168,8 @@ export class Binding implements Disposable {
     call.ReleaseIoBinding(this.#handle);
     if (this.#runOptions !== undefined) call.ReleaseRunOptions(this.#runOptions);
     this.#handle = undefined;
+    for (const value of this.#copied.values()) value[Symbol.dispose]();
+    this.#copied.clear();
     this.#inputs.clear();
     this.#outputs.clear();
     this.#left();
@@ -174,8 +183,10 @@ export class Binding implements Disposable {
       cancelled = true;
       api.check(api.call.RunOptionsSetTerminate(options));
     };
+    signal?.throwIfAborted();
     signal?.addEventListener("abort", cancel);
     try {
+      this.#copyInputs(handle);
       const run = api.nonblocking.RunWithBinding(this.#sessionHandle, options, handle);
       const status = await noted(run, cancel);
       if (!cancelled) return api.check(status);
@@ -213,6 +224,15 @@ export class Binding implements Disposable {
       throw new TypeError("this binding is running; await its run, or make another binding");
     }
     return this.#handle;
+  }
+
+  #bindInput(handle: Handle, name: string, value: Bindable): void {
+    const { api } = this.#environment;
+    api.check(api.call.BindInput(handle, this.#name(name), value.handle));
+  }
+
+  #copyInputs(handle: Handle): void {
+    for (const [name, value] of this.#copied) this.#bindInput(handle, name, value);
   }
 
   #bindAuto(handle: Handle, name: string): void {

@@ -12,6 +12,7 @@ import { encodeCString, type Handle } from "./api.ts";
 import type { Environment } from "./environment.ts";
 import { alignedBytes } from "./memory.ts";
 import { type Device, MEMORY_NAMES } from "./provider.ts";
+import { lockOf } from "./runs.ts";
 import { Session } from "./session.ts";
 import { copyOf, Value } from "./value.ts";
 
@@ -56,14 +57,14 @@ export class DeviceMemory implements Disposable {
   readonly #environment: Environment;
   /** Made with the first session, which owns the device's allocator. */
   readonly #allocator: Handle;
-  readonly #memory: Handle | undefined;
+  readonly #memory: Handle;
   readonly #copies: Map<DType, Session>;
 
   private constructor(
     environment: Environment,
     device: Device,
     allocator: Handle,
-    memory: Handle | undefined,
+    memory: Handle,
     copies: Map<DType, Session>,
   ) {
     this.#environment = environment;
@@ -77,9 +78,6 @@ export class DeviceMemory implements Disposable {
   static async open(environment: Environment, device: Device): Promise<DeviceMemory> {
     const first = await copySession(environment, device, "float32");
     const copies = new Map([["float32" as DType, first]]);
-    if (device === "cpu") {
-      return new DeviceMemory(environment, device, environment.hostAllocator, undefined, copies);
-    }
     const { api } = environment;
     const memory = api.handle((out) =>
       api.call.CreateMemoryInfo(
@@ -98,6 +96,7 @@ export class DeviceMemory implements Disposable {
 
   /** A tensor whose elements are not set yet. Dispose of it before this memory. */
   allocate(dtype: DType, dims: readonly number[]): DeviceTensor {
+    if (lockOf(this.device)?.held) throw new TypeError("a run has the device; await it first");
     const { api } = this.#environment;
     const handle = api.handle((out) =>
       api.call.CreateTensorAsOrtValue(
@@ -132,10 +131,8 @@ export class DeviceMemory implements Disposable {
   /** Frees the allocator; its tensors must be gone. */
   [Symbol.dispose](): void {
     const { call } = this.#environment.api;
-    if (this.#memory !== undefined) {
-      call.ReleaseAllocator(this.#allocator);
-      call.ReleaseMemoryInfo(this.#memory);
-    }
+    call.ReleaseAllocator(this.#allocator);
+    call.ReleaseMemoryInfo(this.#memory);
     for (const session of this.#copies.values()) session[Symbol.dispose]();
     this.#copies.clear();
   }

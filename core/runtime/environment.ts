@@ -32,6 +32,9 @@ export function defaultThreads(): number {
  * before.
  */
 export function environmentOf(o: { threads?: number; library?: string } = {}): Environment {
+  if (o.threads !== undefined && !(Number.isInteger(o.threads) && o.threads >= 1)) {
+    throw new RavnError(`threads must be a whole number of at least 1, got ${o.threads}`);
+  }
   if (environment === undefined) return environment = create(o);
   if (o.threads !== undefined && o.threads !== environment.threads) {
     throw new RavnError(
@@ -50,9 +53,6 @@ export function environmentOf(o: { threads?: number; library?: string } = {}): E
 
 function create(o: { threads?: number; library?: string }): Environment {
   const threads = o.threads ?? defaultThreads();
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new RavnError(`threads must be a whole number of at least 1, got ${threads}`);
-  }
   const library = findLibrary(o.library);
   const api = Api.load(library);
   const hostMemory = api.handle((out) =>

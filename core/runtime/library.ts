@@ -49,9 +49,9 @@ export function libraryName(os: Host["os"]): string {
 }
 
 /**
- * Path of ONNX Runtime's shared library: the file that `given` or `RAVN_ORT_LIB` names, else the one
- * beside the program, else the one that the npm package `onnxruntime-node` carries. The package's
- * install script is not needed for it.
+ * Path of ONNX Runtime's shared library: the file that `given` or `RAVN_ORT_LIB` names, else the
+ * one beside the program, else the one that the npm package `onnxruntime-node` carries. The
+ * package's install script is not needed for it.
  *
  * @throws {RavnError} when there is none; the message lists where it was looked for.
  */

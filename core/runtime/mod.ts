@@ -11,3 +11,11 @@ export { Arena, floatsOf, paddedSize } from "./arena.ts";
 export { adam, type AdamUpdate, sgd, type SgdUpdate } from "./kernels/optimizers.ts";
 export { add, anyNotFinite, blend, lerp, scale, sumOfSquares } from "./kernels/elementwise.ts";
 export { type DropoutMask, dropoutMask } from "./kernels/dropout.ts";
+export {
+  adamGraph,
+  adamScalarsTensor,
+  type GraphParameter,
+  SCALARS,
+  sgdGraph,
+  sgdScalarsTensor,
+} from "./optimizer_graph.ts";

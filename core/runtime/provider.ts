@@ -6,8 +6,8 @@ import { LIBRARY_VARIABLE, thisHost } from "./library.ts";
 /** Where a graph runs. */
 export type Device = "cpu" | "cuda" | "webgpu";
 
-/** ONNX Runtime's name for the memory of a device; host memory needs none. */
-export const MEMORY_NAMES = { cuda: "Cuda", webgpu: "WebGPU_Buf" } as const;
+/** ONNX Runtime's name for the memory of a device. */
+export const MEMORY_NAMES = { cpu: "Cpu", cuda: "Cuda", webgpu: "WebGPU_Buf" } as const;
 
 /** The two files of the CUDA provider, which must lie beside the library. */
 const CUDA_PROVIDER = [
@@ -64,7 +64,7 @@ export function appendProvider(
     else appendWebGpu(api, options);
   } catch (thrown) {
     const advice = device === "cuda" ? cudaAdvice(library, probe) : webGpuAdvice();
-    throw new RavnError(`--device ${device}: ${messageOf(thrown)}; ${advice}`, {
+    throw new RavnError(`--device ${device} cannot be used: ${advice} [${messageOf(thrown)}]`, {
       exitCode: EXIT.usage,
       cause: thrown,
     });

@@ -1,3 +1,5 @@
+import type { Device } from "./provider.ts";
+
 /** Runs on threads of their own that have not ended, and how to stop each. */
 const underWay = new Map<Promise<unknown>, () => void>();
 
@@ -18,6 +20,11 @@ export async function noted<T>(run: Promise<T>, cancel: () => void): Promise<T> 
 export async function cancelRuns(): Promise<void> {
   for (const cancel of underWay.values()) cancel();
   await Promise.allSettled([...underWay.keys()]);
+}
+
+/** A lock that every run on `device` holds, where it takes one at a time. */
+export function lockOf(device: Device): Lock | undefined {
+  return device === "webgpu" ? webGpuLock : undefined;
 }
 
 /** Lets one at a time in, in the order of asking. */
@@ -45,3 +52,6 @@ export class Lock {
     }
   }
 }
+
+/** ONNX Runtime's WebGPU provider crashes when two threads use it, even in different sessions. */
+const webGpuLock = new Lock();

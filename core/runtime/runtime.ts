@@ -31,6 +31,11 @@ export class Runtime implements Disposable, AsyncDisposable {
     return this.#environment.api.version;
   }
 
+  /** Path of the loaded library. */
+  get library(): string {
+    return this.#environment.library;
+  }
+
   /** Threads of the pool that all sessions of this process share. */
   get threads(): number {
     return this.#environment.threads;

@@ -6,7 +6,7 @@ import type { Environment } from "./environment.ts";
 import { alignedBytes } from "./memory.ts";
 import { portsOf } from "./ports.ts";
 import { appendProvider, type Device } from "./provider.ts";
-import { Lock } from "./runs.ts";
+import { lockOf } from "./runs.ts";
 import { copyOf, Value } from "./value.ts";
 
 /** An input or output of a model: a symbolic dimension is given by its name. */
@@ -22,9 +22,6 @@ export type Optimization = "all" | "basic" | "none";
 /** `GraphOptimizationLevel`. */
 const LEVELS = { none: 0, basic: 1, all: 99 } as const;
 
-/** ONNX Runtime's WebGPU provider crashes when two threads use it, even in different sessions. */
-const webGpuLock = new Lock();
-
 /** Models on their way to another thread, which reads their bytes: they must not be collected. */
 const loading = new Set<Uint8Array>();
 
@@ -33,15 +30,22 @@ export class Session implements Disposable {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly device: Device;
+  /** Whether each run copies inputs that lie in host memory, as devices but the CPU do. */
+  readonly copiesInputs: boolean;
   readonly #ports: Record<"input" | "output", ReadonlyMap<string, Port>>;
   readonly #environment: Environment;
   #handle: Handle | undefined;
   #users = 0;
   #disposed = false;
 
-  private constructor(environment: Environment, handle: Handle, device: Device) {
+  private constructor(
+    environment: Environment,
+    handle: Handle,
+    o: { device: Device; copiesInputs: boolean },
+  ) {
     this.#environment = environment;
-    this.device = device;
+    this.device = o.device;
+    this.copiesInputs = o.copiesInputs;
     this.#handle = handle;
     const { inputs, outputs } = portsOf(environment, handle);
     this.inputs = inputs;
@@ -49,19 +53,20 @@ export class Session implements Disposable {
     this.#ports = { input: byName(inputs), output: byName(outputs) };
   }
 
-  /** Loads a model; see {@linkcode Runtime.session}. */
+  /** Loads a model; see {@linkcode Runtime.session}. A test makes the CPU copy its inputs. */
   static async load(
     environment: Environment,
     model: Uint8Array,
-    o: { device: Device; optimize: Optimization },
+    o: { device: Device; optimize: Optimization; copiesInputs?: boolean },
   ): Promise<Session> {
     const { api, library } = environment;
     const options = sessionOptions(api, LEVELS[o.optimize]);
     try {
       appendProvider(api, library, options, o.device);
       const create = () => createSession(environment, model, options);
-      const handle = o.device === "webgpu" ? await webGpuLock.hold(create) : await create();
-      return new Session(environment, handle, o.device);
+      const handle = await (lockOf(o.device)?.hold(create) ?? create());
+      const copiesInputs = o.copiesInputs ?? o.device !== "cpu";
+      return new Session(environment, handle, { device: o.device, copiesInputs });
     } finally {
       api.call.ReleaseSessionOptions(options);
     }
@@ -78,8 +83,7 @@ export class Session implements Disposable {
   /** A new set of bound inputs and outputs. It keeps the session alive until its own disposal. */
   binding(): Binding {
     return this.withHandle((handle) => {
-      const lock = this.device === "webgpu" ? webGpuLock : undefined;
-      const binding = new Binding(this.#environment, this, handle, lock, () => this.#leave());
+      const binding = new Binding(this.#environment, this, handle, () => this.#leave());
       this.#users++;
       return binding;
     });

@@ -41,8 +41,6 @@ export const SIGNATURES = {
   SetGlobalSpinControl: status(149, P, "i32"),
   ReleaseThreadingOptions: release(122),
   CreateEnvWithGlobalThreadPools: status(119, "i32", B, P, B),
-  GetAvailableProviders: status(125, B, B),
-  ReleaseAvailableProviders: status(126, P, "i32"),
 
   CreateSessionOptions: status(10, B),
   SetSessionGraphOptimizationLevel: status(23, P, "i32"),
@@ -99,8 +97,6 @@ export const SIGNATURES = {
   BindOutputToDevice: status(138, P, B, P),
   GetBoundOutputValues: status(140, P, P, B, B),
   RunWithBinding: status(133, P, P, P),
-  SynchronizeBoundInputs: status(202, P),
-  SynchronizeBoundOutputs: status(203, P),
   ReleaseIoBinding: release(135),
 } as const;
 

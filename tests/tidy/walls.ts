@@ -47,13 +47,14 @@ const POWERS: readonly Power[] = [
     name: "files",
     members: new RegExp(`^Deno\\.(${FILE_MEMBERS})(Sync)?$`),
     imports: ["node:fs", "node:fs/promises"],
-    // The last two are scripts that write generated code.
+    // Besides the rooms: scripts that write generated code, and the folder of Unix sockets.
     owners: [
       "core/data/",
       "core/run/",
       "cli/build/",
       "core/runtime/kernels/build.ts",
       "transport/schema/generate.ts",
+      "transport/unix_",
     ],
   },
   {

@@ -6,7 +6,8 @@ const WIDTH = 8;
 
 /**
  * A random network over [batch, 8]: dense layers, ReLUs, batch norm, additions of any two earlier
- * values (skips across any number of layers) and of a second model input, now and then a tied weight.
+ * values (skips across any number of layers) and of a second model input, now and then a tied
+ * weight.
  */
 export function randomGraph(random: Random, layers: number): Graph {
   const builder = new GraphBuilder("random");

@@ -1,4 +1,4 @@
-import { dropoutKey, dropoutThreshold } from "../../autodiff/dropout_hash.ts";
+import { dropoutKey, dropoutThreshold } from "../../autodiff/mod.ts";
 import { kernelsFor } from "./slab.ts";
 
 /** Which mask to make: the same four numbers always make the same mask. */

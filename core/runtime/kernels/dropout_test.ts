@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { dropoutKeeps, dropoutSalt } from "../../autodiff/dropout_hash.ts";
+import { dropoutKeeps, dropoutSalt } from "../../autodiff/mod.ts";
 import { Arena } from "../arena.ts";
 import { dropoutMask } from "./dropout.ts";
 

@@ -17,7 +17,8 @@ export function blend(target: Float32Array, source: Float32Array, a: number, b: 
 
 /**
  * target ← (1 − weight) · target + weight · correction · source, arrays of one arena slab: how a
- * running statistic takes in a batch's. The correction n / (n − 1) makes a biased variance unbiased.
+ * running statistic takes in a batch's. The correction n / (n − 1) makes a biased variance
+ * unbiased.
  */
 export function lerp(
   target: Float32Array,

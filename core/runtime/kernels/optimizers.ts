@@ -1,6 +1,6 @@
 import { kernelsFor } from "./slab.ts";
 
-/** Updates from one removal of denormal moments to the next: a removal costs a fifth of an update. */
+/** Updates from one removal of denormal moments to the next: one costs a fifth of an update. */
 const FLUSH_EVERY = 16;
 
 /** Hyper-parameters of Adam and AdamW for one update, named as in PyTorch. */
@@ -37,8 +37,8 @@ export interface AdamScalars {
  *   w ← w − (stepSize·m / (√v + eps) + decay·w)
  *
  * The scale s of the gradient is in first = (1 − β₁)s, second = (1 − β₂)s² and l2 = λ/s; the bias
- * corrections c₁ and c₂ in stepSize = lr √c₂ / c₁ and eps = ε √c₂, so that an element costs one root
- * and one division.
+ * corrections c₁ and c₂ are in stepSize = lr √c₂ / c₁ and eps = ε √c₂, so that an element costs one
+ * root and one division.
  */
 export function adamScalars(o: AdamUpdate): AdamScalars {
   const { lr, beta1, beta2, weightDecay, decoupled, gradientScale = 1 } = o;
@@ -118,17 +118,28 @@ export interface SgdUpdate {
   readonly gradientScale?: number;
 }
 
-/**
- * The scalars of one update with momentum: b ← momentum·b + fresh·g, and the step is
- * ofGradient·g + ofBuffer·b.
- */
-export function momentumScalars(o: SgdUpdate): {
+/** What a kernel of gradient descent multiplies by; see {@linkcode momentumScalars}. */
+export interface MomentumScalars {
+  readonly gradientScale: number;
+  readonly l2: number;
+  readonly lr: number;
   readonly momentum: number;
   readonly fresh: number;
   readonly ofGradient: number;
   readonly ofBuffer: number;
-} {
+}
+
+/**
+ * The scalars of one update of gradient descent for a kernel that computes
+ *
+ *   g ← gradientScale·g + l2·w,  b ← momentum·b + fresh·g
+ *   w ← w − lr·(ofGradient·g + ofBuffer·b)
+ */
+export function momentumScalars(o: SgdUpdate): MomentumScalars {
   return {
+    gradientScale: o.gradientScale ?? 1,
+    l2: o.weightDecay,
+    lr: o.lr,
     momentum: o.first ? 0 : o.momentum,
     fresh: o.first ? 1 : 1 - o.dampening,
     ofGradient: o.nesterov ? 1 : 0,
@@ -142,7 +153,8 @@ export function momentumScalars(o: SgdUpdate): {
  *   g ← g + λw,  b ← μb + (1 − dampening)g  (b ← g at first)
  *   w ← w − lr·b, or w − lr·(g + μb) after Nesterov
  *
- * Without a momentum `buffer` w ← w − lr·g. Reads `weights` and writes `out`, which may be the same.
+ * Without a momentum `buffer` w ← w − lr·g. Reads `weights` and writes `out`, which may be the
+ * same array.
  *
  * @throws {TypeError} when the arrays lie in different slabs, or momentum has no buffer
  * @throws {RangeError} when they differ in length
@@ -154,7 +166,7 @@ export function sgd(
   buffer: Float32Array | undefined,
   o: SgdUpdate,
 ): void {
-  const scale = o.gradientScale ?? 1;
+  const { gradientScale, l2, lr, momentum, fresh, ofGradient, ofBuffer } = momentumScalars(o);
   if (buffer === undefined) {
     if (o.momentum !== 0) throw new TypeError("momentum needs a buffer");
     kernelsFor(weights, out, gradients).sgd(
@@ -162,13 +174,12 @@ export function sgd(
       out.byteOffset,
       gradients.byteOffset,
       weights.length,
-      scale,
-      o.weightDecay,
-      o.lr,
+      gradientScale,
+      l2,
+      lr,
     );
     return;
   }
-  const { momentum, fresh, ofGradient, ofBuffer } = momentumScalars(o);
   // Whatever the buffer holds before its first use, even a NaN, must not count.
   if (o.first) buffer.fill(0);
   kernelsFor(weights, out, gradients, buffer).sgdMomentum(
@@ -177,9 +188,9 @@ export function sgd(
     gradients.byteOffset,
     buffer.byteOffset,
     weights.length,
-    scale,
-    o.weightDecay,
-    o.lr,
+    gradientScale,
+    l2,
+    lr,
     momentum,
     fresh,
     ofGradient,

@@ -57,7 +57,7 @@ function sgdOf(o: TorchOptions, step: number): SgdUpdate {
   };
 }
 
-/** One update in double precision, written as in the papers. State is [m, v] or [momentum buffer]. */
+/** One update in double precision, as in the papers. State is [m, v] or [momentum buffer]. */
 function reference(
   w: number,
   gradient: number,
@@ -134,7 +134,7 @@ for (const [name, { options, weights }] of Object.entries(golden.cases)) {
   });
 }
 
-Deno.test("an update out of place leaves the version that it reads, and gives the same bits", () => {
+Deno.test("an update out of place keeps what it reads, and gives the same bits", () => {
   const length = 19;
   const [a, b, c, g, m1, v1, m2, v2] = arrays(8, length);
   for (let i = 0; i < length; i++) {

@@ -1,0 +1,138 @@
+import type { Schedule } from "../pipeline/mod.ts";
+import type { Link } from "../../transport/mod.ts";
+import type { BatchSource } from "./batch_source.ts";
+import { microBatchesOf } from "./config.ts";
+import type { Config } from "./config.ts";
+import type { RunHost } from "./events.ts";
+import { LeafReport } from "./leaf_report.ts";
+import { MetricsFiles } from "./metrics_files.ts";
+import type { OpenStage, StageSettings } from "./open_stage.ts";
+import type { StoredStage } from "./stage_files.ts";
+import { StageRun } from "./stage_run.ts";
+import type { RunTerms, StageObserver } from "./stage_run.ts";
+
+/** How far a stage has come. */
+export interface StageProgress {
+  /** Empty before the run has begun. */
+  run_id: string;
+  updates: number;
+}
+
+/** A stage that is to be trained, with everything around it. */
+export interface StageTraining {
+  /** Name of the node. */
+  readonly node: string;
+  readonly stored: StoredStage;
+  readonly stage: OpenStage;
+  readonly settings: StageSettings;
+  /** Links to all stages it exchanges tensors with; none where it is the only one. */
+  readonly links: ReadonlyMap<number, Link>;
+  readonly source: BatchSource | undefined;
+  /** On the root: what the run consists of. */
+  readonly terms: RunTerms | undefined;
+  /** Folder for the metrics, where this is the last stage. */
+  readonly metrics: string;
+  readonly host: RunHost;
+  /** Saves the stage, once it has made all updates. */
+  readonly save: (progress: StageProgress) => Promise<void>;
+  /** Called when the run breaks off, with what there is by then. */
+  readonly broken: (progress: StageProgress) => Promise<void>;
+}
+
+/** The settings of a stage, as `ravn.yaml` has them. */
+export function settingsOf(
+  config: Config,
+  plan: { readonly schedule: Schedule; readonly inFlight: number },
+): StageSettings {
+  return {
+    ...plan,
+    microBatches: microBatchesOf(config),
+    updateFrequency: config.update_frequency,
+    optimizer: config.optimizer,
+    learningRate: config.lr_schedule,
+    seed: config.seed,
+  };
+}
+
+/** The terms that the root tells: a run over `source` by the configuration. */
+export function termsOf(
+  config: Config,
+  settings: StageSettings,
+  o: { readonly source: BatchSource; readonly batchSize: number },
+): RunTerms {
+  return {
+    run_id: crypto.randomUUID(),
+    schedule: settings.schedule,
+    in_flight: settings.inFlight,
+    shape: {
+      epochs: config.epochs,
+      samples: o.source.samples,
+      batch_size: o.batchSize,
+      micro_batches: settings.microBatches,
+      update_frequency: config.update_frequency,
+      validation_samples: o.source.validationSamples,
+      validation_every: config.val_freq === "epoch" ? 0 : config.val_freq,
+    },
+  };
+}
+
+/** Trains a stage to the end, saves it, and takes leave of its peers. */
+export async function trainStage(o: StageTraining): Promise<void> {
+  const { manifest } = o.stored;
+  const { executor, weights, versions, rate } = o.stage;
+  await using files = manifest.head && await MetricsFiles.create(o.metrics);
+  const report = files && new LeafReport({
+    head: manifest.head!,
+    executor,
+    files,
+    emit: o.host.emit,
+    now_ms: () => performance.now(),
+  });
+  const progress: StageProgress = { run_id: "", updates: 0 };
+  const { schedule, inFlight, microBatches } = o.settings;
+  const run = new StageRun({
+    node: o.node,
+    manifest,
+    executor,
+    weights,
+    versions,
+    rate,
+    terms: { schedule, in_flight: inFlight, micro_batches: microBatches },
+    links: o.links,
+    ...(o.source === undefined ? {} : { source: o.source }),
+    observer: observe(o, report, progress),
+    signal: o.host.signal,
+  });
+  try {
+    await run.run(o.terms);
+    await o.save(progress);
+    await run.leave();
+    report?.ended();
+  } catch (thrown) {
+    if (progress.updates > 0) await o.broken(progress);
+    throw thrown;
+  }
+}
+
+/** Counts updates and tells of lost peers, beside what the last stage reports. */
+function observe(
+  { node, host }: StageTraining,
+  report: LeafReport | undefined,
+  progress: StageProgress,
+): StageObserver {
+  return {
+    begun(calendar, terms) {
+      progress.run_id = terms.run_id;
+      report?.begun(calendar);
+    },
+    loss: (place, loss) => report?.loss(place, loss),
+    updated(update, rate) {
+      progress.updates = update + 1;
+      report?.updated(update, rate);
+    },
+    validated: (step, slot, samples, loss) => report?.validated(step, slot, samples, loss),
+    lost({ nodeId, address }, expected) {
+      host.emit({ event: "lost", node, peer: nodeId, address, expected });
+    },
+  };
+}
