@@ -6,6 +6,8 @@ import { duration, grouped } from "./table.ts";
 const REDRAW_MS = 100;
 /** Time between two lines where there is no terminal to draw on. */
 const LINE_MS = 5_000;
+/** Validations that follow each other faster are not all worth a line. */
+const VALIDATION_LINE_MS = 1_000;
 /** A peer that is waited for is named again after this many attempts. */
 const ATTEMPTS_PER_LINE = 10;
 
@@ -26,6 +28,7 @@ export class Progress {
   #last: Update | undefined;
   #validation: Validation | undefined;
   #shownAt_ms = -Infinity;
+  #validatedAt_ms = -Infinity;
 
   constructor(terminal: Terminal, now: () => number) {
     this.#terminal = terminal;
@@ -41,10 +44,7 @@ export class Progress {
       case "update":
         return this.#onUpdate(event);
       case "validation":
-        this.#validation = event;
-        return this.#terminal.interactive
-          ? this.#draw(true)
-          : this.#terminal.line(`${this.#position(event)}  ${scores(event)}`);
+        return this.#onValidation(event);
       case "warning":
         return this.#terminal.warn(event.message);
       case "waiting":
@@ -69,6 +69,16 @@ export class Progress {
     if (this.#now() - this.#shownAt_ms < LINE_MS) return;
     this.#shownAt_ms = this.#now();
     this.#terminal.line(`${this.#position(event)}  ${this.#numbers()}`);
+  }
+
+  #onValidation(event: Validation): void {
+    this.#validation = event;
+    if (this.#terminal.interactive) return this.#draw(true);
+    const now_ms = this.#now();
+    const isLast = event.update === this.#begin?.updates;
+    if (!isLast && now_ms - this.#validatedAt_ms < VALIDATION_LINE_MS) return;
+    this.#validatedAt_ms = now_ms;
+    this.#terminal.line(`${this.#position(event)}  ${scores(event)}`);
   }
 
   #draw(atOnce: boolean): void {

@@ -66,6 +66,7 @@ export async function writePlan(o: PlanToWrite): Promise<string[]> {
       const named = entries.map(([path, content]) => [path.slice(folder.length), content] as const);
       await writeFiles(join(aside, folder), new Map(named));
     }
+    await keepSecret(join(aside, "nodes"));
     for await (const { name } of Deno.readDir(data.root)) {
       if (isPlanned(name)) await Deno.remove(join(data.root, name), { recursive: true });
     }
@@ -76,6 +77,12 @@ export async function writePlan(o: PlanToWrite): Promise<string[]> {
   } finally {
     if (await exists(aside)) await Deno.remove(aside, { recursive: true });
   }
+}
+
+/** Node files hold the run's token: only their owner may read them. */
+async function keepSecret(folder: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  for await (const { name } of Deno.readDir(folder)) await Deno.chmod(join(folder, name), 0o600);
 }
 
 /** Paths below `node_data/` and what goes there; `plan.json` comes last. */

@@ -30,47 +30,79 @@ export function freeValues(nodes: readonly Node[]): Set<string> {
   return free;
 }
 
+/** What a graph shows: the value `from` under the name, type and shape of `port`. */
+export interface Shown {
+  readonly port: Port;
+  readonly from: string;
+}
+
+/** `nodes` with other names for some values. */
+function renamed(nodes: readonly Node[], names: ReadonlyMap<string, string>): Node[] {
+  if (names.size === 0) return [...nodes];
+  const named = (value: string) => names.get(value) ?? value;
+  return nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map(named),
+    outputs: node.outputs.map(named),
+  }));
+}
+
+/**
+ * `nodes` such that each output has its name: a value that a node makes takes the name itself; one
+ * that is fed, constant or shown twice is copied, which costs an operator.
+ */
+function withOutputs(nodes: readonly Node[], outputs: readonly Shown[]): Node[] {
+  const made = new Set(nodes.flatMap((node) => node.outputs));
+  const names = new Map<string, string>();
+  const kept = new Set(
+    outputs.filter(({ port, from }) => port.value === from)
+      .map(({ from }) => from),
+  );
+  const copies: Shown[] = [];
+  for (const shown of outputs) {
+    const { port, from } = shown;
+    if (port.value === from && made.has(from)) continue;
+    if (made.has(from) && !kept.has(from) && !names.has(from)) names.set(from, port.value);
+    else copies.push(shown);
+  }
+  return [
+    ...renamed(nodes, names),
+    ...copies.map(({ port, from }): Node => ({
+      name: `ravn.copy.${port.value}`,
+      op: "Identity",
+      domain: "",
+      inputs: [names.get(from) ?? from],
+      outputs: [port.value],
+      attributes: {},
+    })),
+  ];
+}
+
 /**
  * Joins pieces into one graph with just the inputs and constants that its nodes need.
- * An output that would be a graph input, a constant, or stand twice becomes a copy.
  *
  * @param inputs values that are fed; those that nothing reads are left out
- * @param outputs pairs of the name an output gets and the value it shows
  */
 export function assemble(
   name: string,
   pieces: readonly Piece[],
   inputs: readonly Port[],
-  outputs: readonly { readonly port: Port; readonly from: string }[],
+  outputs: readonly Shown[],
   opsets: Graph["opsets"],
 ): Graph {
-  const nodes = pieces.flatMap((piece) => piece.nodes);
-  const all = new Map(pieces.flatMap((piece) => [...piece.initializers]));
-  const made = new Set(nodes.flatMap((node) => node.outputs));
-  for (const { port, from } of outputs) {
-    if (port.value === from && made.has(from)) continue;
-    nodes.push({
-      name: `ravn.copy.${port.value}`,
-      op: "Identity",
-      domain: "",
-      inputs: [from],
-      outputs: [port.value],
-      attributes: {},
-    });
-  }
+  const nodes = withOutputs(pieces.flatMap((piece) => piece.nodes), outputs);
+  const constants = new Map(pieces.flatMap((piece) => [...piece.initializers]));
   const needed = freeValues(nodes);
   const fed = inputs.filter(({ value }) => needed.has(value));
-  for (const { value } of fed) all.delete(value);
+  for (const { value } of fed) constants.delete(value);
   const domains = new Set(nodes.map((node) => node.domain));
-  const versions = new Map([...opsets].filter(([domain]) => domains.has(domain)));
-  for (const domain of domains) if (!versions.has(domain)) versions.set(domain, 1);
   return {
     name,
     nodes,
     inputs: fed.map(infoOf),
     outputs: outputs.map(({ port }) => infoOf(port)),
-    initializers: new Map([...all].filter(([value]) => needed.has(value))),
-    opsets: versions,
+    initializers: new Map([...constants].filter(([value]) => needed.has(value))),
+    opsets: new Map([...domains].map((domain) => [domain, opsets.get(domain) ?? 1])),
   };
 }
 
