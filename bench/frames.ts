@@ -8,6 +8,8 @@ import { interleave, report } from "./interleave.ts";
 const BENCH = "frames/1MiB";
 const FRAME_BYTES = 1 << 20;
 const FRAMES = 64;
+/** Rounds go over several connections in turn: the kernel does not treat them all alike. */
+const CONNECTIONS = 4;
 const HOST = "127.0.0.1";
 const RECEIVER = { nodeId: "receiver", address: `${HOST}:0` };
 const SENDER = { nodeId: "sender", address: `${HOST}:0` };
@@ -54,7 +56,10 @@ function confirming(link: Link, place: Uint8Array): Receiver {
 }
 
 async function receiveRaw(listener: Deno.TcpListener, place: Uint8Array): Promise<void> {
-  const conn = await listener.accept();
+  for await (const conn of listener) drain(conn, place);
+}
+
+async function drain(conn: Deno.TcpConn, place: Uint8Array): Promise<void> {
   conn.setNoDelay(true);
   for (let frames = 1;; frames++) {
     for (let at = 0; at < FRAME_BYTES;) {
@@ -92,6 +97,12 @@ function overSocket(conn: Deno.TcpConn, bytes: Uint8Array): () => Promise<number
   };
 }
 
+/** Calls one after the other, over and over. */
+function inTurn(rounds: readonly (() => Promise<number>)[]): () => Promise<number> {
+  let next = 0;
+  return () => rounds[next++ % rounds.length]!();
+}
+
 function megabytesPerSecond(start_ms: number): number {
   return FRAMES * FRAME_BYTES / 1000 / (performance.now() - start_ms);
 }
@@ -106,20 +117,28 @@ async function send(): Promise<void> {
   const reader = child.stdout.getReader({ mode: "byob" });
   const { value } = await reader.read(line);
   const ports: { link: number; raw: number } = JSON.parse(new TextDecoder().decode(value));
-  const link = await dial({
-    session: { self: SENDER, ...RUN },
-    peer: { ...RECEIVER, address: `${HOST}:${ports.link}` },
-    sockets: "tcp",
-    deadline_ms: 5000,
-  });
-  const conn = await Deno.connect({ hostname: HOST, port: ports.raw });
-  conn.setNoDelay(true);
   const bytes = new Uint8Array(FRAME_BYTES).map((_, i) => i * 31);
-  const rounds = { rounds: 61, warmup: 6 };
-  const comparison = await interleave(overLink(link, bytes), overSocket(conn, bytes), rounds);
+  const links: Link[] = [];
+  const conns: Deno.TcpConn[] = [];
+  for (let i = 0; i < CONNECTIONS; i++) {
+    links.push(
+      await dial({
+        session: { self: SENDER, ...RUN },
+        peer: { ...RECEIVER, address: `${HOST}:${ports.link}` },
+        sockets: "tcp",
+        deadline_ms: 5000,
+      }),
+    );
+    const conn = await Deno.connect({ hostname: HOST, port: ports.raw });
+    conn.setNoDelay(true);
+    conns.push(conn);
+  }
+  const ours = inTurn(links.map((link) => overLink(link, bytes)));
+  const peers = inTurn(conns.map((conn) => overSocket(conn, bytes)));
+  const comparison = await interleave(ours, peers, { rounds: 64, warmup: 8 });
   report({ bench: BENCH, ...comparison, peer_name: "raw socket loop", unit: "MB/s" });
-  await link.close();
-  conn.close();
+  await Promise.all(links.map((link) => link.close()));
+  for (const conn of conns) conn.close();
   await child.stdin.close();
   await child.status;
   await reader.cancel();

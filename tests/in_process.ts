@@ -1,10 +1,10 @@
 import type { BatchSource } from "../core/run/batch_source.ts";
 import { openStage } from "../core/run/open_stage.ts";
-import type { StageSettings } from "../core/run/open_stage.ts";
+import type { OpenStageOptions, StageSettings } from "../core/run/open_stage.ts";
 import { storedStage } from "../core/run/stage_files.ts";
 import { neighboursOf } from "../core/run/stage_frames.ts";
 import { StageRun } from "../core/run/stage_run.ts";
-import type { RunTerms } from "../core/run/stage_run.ts";
+import type { RunTerms } from "../core/run/run_terms.ts";
 import type { Facts, Graph, Tensor } from "../core/onnx/mod.ts";
 import type { RunShape } from "../core/pipeline/mod.ts";
 import type { Runtime } from "../core/runtime/mod.ts";
@@ -23,6 +23,10 @@ export interface InProcessRun {
   readonly loss: LossConfig;
   readonly labels?: ProgramInput["labels"];
   readonly recompute?: boolean;
+  /** Where dropout masks come from; inputs by default. */
+  readonly maskAs?: ProgramInput["maskAs"];
+  /** Where each stage keeps what it trains; by default as its runtime's device has it. */
+  readonly engines?: readonly NonNullable<OpenStageOptions["engine"]>[];
   readonly settings: StageSettings;
   readonly shape: RunShape;
   readonly source: BatchSource;
@@ -59,11 +63,15 @@ export async function runInProcess(o: InProcessRun): Promise<InProcessResult> {
     loss: o.loss,
     ...(o.labels === undefined ? {} : { labels: o.labels }),
     labelsFrom: "root",
-    maskAs: "input",
+    maskAs: o.maskAs ?? "input",
   });
   const links = linkAll(programs);
   const opened = await Promise.all(
-    programs.map((program) => openStage(o.runtime, storedStage(program), o.settings)),
+    programs.map((program, stage) => {
+      const engine = o.engines?.[stage];
+      const options = engine === undefined ? {} : { engine };
+      return openStage(o.runtime, storedStage(program), o.settings, options);
+    }),
   );
   const losses: number[] = [];
   const validations: number[] = [];
@@ -73,11 +81,7 @@ export async function runInProcess(o: InProcessRun): Promise<InProcessResult> {
       node: `stage ${stage}`,
       manifest,
       ...opened[stage]!,
-      terms: {
-        schedule: o.settings.schedule,
-        in_flight: o.settings.inFlight,
-        micro_batches: o.settings.microBatches,
-      },
+      settings: o.settings,
       links: links[stage]!,
       source: o.source,
       observer: {
@@ -94,18 +98,14 @@ export async function runInProcess(o: InProcessRun): Promise<InProcessResult> {
   );
   const terms: RunTerms = {
     run_id: "test",
-    schedule: o.settings.schedule,
-    in_flight: o.settings.inFlight,
+    settings: o.settings,
     shape: o.shape,
   };
   await Promise.all(runs.map((run, stage) => run.run(stage === 0 ? terms : undefined)));
   await Promise.all(runs.map((run) => run.leave()));
-  const tensors = new Map(opened.flatMap(({ weights, versions, executor }) => [
-    ...weights.tensors(versions.buffer),
-    ...executor.statistics(),
-  ]));
+  const tensors = await Promise.all(opened.map((stage) => stage.tensors()));
   for (const stage of opened) await stage[Symbol.asyncDispose]();
-  return { losses, validations, tensors, programs };
+  return { losses, validations, tensors: new Map(tensors.flatMap((map) => [...map])), programs };
 }
 
 function linkAll(programs: readonly StageProgram[]): Map<number, Link>[] {

@@ -1,106 +1,9 @@
 import assert from "node:assert/strict";
-import { foldConstants, numbers, traceFacts } from "../core/onnx/mod.ts";
-import type { Tensor } from "../core/onnx/mod.ts";
 import { Random } from "../core/random.ts";
-import { Runtime } from "../core/runtime/mod.ts";
-import { LABELS } from "../core/training/mod.ts";
-import type { StageSettings } from "../core/run/open_stage.ts";
-import { digitsCnn, residual } from "../models/mod.ts";
-import { MadeUpSource, runInProcess } from "./in_process.ts";
-import type { InProcessResult } from "./in_process.ts";
+import { runInProcess } from "./in_process.ts";
+import { assertClose, BATCHES, difference, EPOCHS, problem, settings, shape } from "./made_up_problem.ts";
 
-const BATCH = 8;
-const BATCHES = 5;
-const EPOCHS = 10;
-/** The last batch is smaller. */
-const SAMPLES = BATCH * BATCHES - 3;
-
-const settings: StageSettings = {
-  schedule: "1f1b",
-  inFlight: 3,
-  microBatches: 2,
-  updateFrequency: 1,
-  optimizer: {
-    type: "sgd",
-    lr: 0.05,
-    momentum: 0.9,
-    dampening: 0,
-    nesterov: false,
-    weight_decay: 1e-4,
-  },
-  learningRate: { type: "constant" },
-  seed: 5,
-};
-
-const shape = {
-  epochs: EPOCHS,
-  samples: SAMPLES,
-  batch_size: BATCH,
-  micro_batches: settings.microBatches,
-  update_frequency: 1,
-  validation_samples: 11,
-  validation_every: 0,
-};
-
-async function problem(kind: "residual" | "digits_cnn") {
-  const runtime = Runtime.open();
-  const model = kind === "residual" ? residual({ seed: 3 }) : digitsCnn({ seed: 3 });
-  const traced = await traceFacts(model, runtime.evaluate, { batch: BATCH });
-  const graph = foldConstants(model, traced);
-  const facts = await traceFacts(graph, runtime.evaluate, { batch: BATCH });
-  const random = new Random(9);
-  const images = Float32Array.from({ length: SAMPLES * 64 }, () => random.normal());
-  const classes = BigInt64Array.from({ length: SAMPLES }, () => BigInt(random.integer(10)));
-  const oneHot = new Float32Array(SAMPLES * 10);
-  classes.forEach((label, i) => oneHot[i * 10 + Number(label)] = 1);
-  const indexed = kind === "residual";
-  const source = new MadeUpSource(
-    SAMPLES,
-    new Map([
-      ["input", new Uint8Array(images.buffer)],
-      [LABELS, new Uint8Array(indexed ? classes.buffer : oneHot.buffer)],
-    ]),
-    shape.validation_samples,
-  );
-  const loss = indexed
-    ? { type: "cross_entropy" as const, label_smoothing: 0 }
-    : { type: "mse" as const };
-  const labels = indexed
-    ? { dtype: "int64" as const, dims: [{ perSample: 1 }], classes: 10 }
-    : { dtype: "float32" as const, dims: [{ perSample: 1 }, 10] };
-  return { runtime, graph, facts, source, loss, labels, settings, shape, cuts: [] as number[] };
-}
-
-/** Largest difference of two sets of tensors, relative to the largest element of each tensor. */
-function difference(
-  a: ReadonlyMap<string, Tensor>,
-  b: ReadonlyMap<string, Tensor>,
-): { readonly value: number; readonly tensor: string } {
-  assert.deepEqual([...a.keys()].sort(), [...b.keys()].sort());
-  let worst = { value: 0, tensor: "" };
-  for (const [name, tensor] of a) {
-    const [x, y] = [numbers(tensor), numbers(b.get(name)!)];
-    let largest = 1e-3;
-    for (const value of x) largest = Math.max(largest, Math.abs(value));
-    for (let i = 0; i < x.length; i++) {
-      const value = Math.abs(x[i]! - y[i]!) / largest;
-      if (!(value <= worst.value)) worst = { value, tensor: name };
-    }
-  }
-  return worst;
-}
-
-function assertClose(result: InProcessResult, single: InProcessResult, what: string): void {
-  const { value, tensor } = difference(single.tensors, result.tensors);
-  assert.ok(value < 1e-5, `${what}: ${tensor} differs by ${value}`);
-  single.losses.forEach((loss, i) => {
-    const off = Math.abs(loss - result.losses[i]!);
-    assert.ok(off < 1e-5 * Math.max(1, loss), `${what}: loss ${i} differs by ${off}`);
-  });
-  assert.equal(result.validations.length, single.validations.length);
-}
-
-Deno.test("gpipe and 1f1b equal one process over 50 steps for every cut of a residual net", async () => {
+Deno.test("gpipe and 1f1b equal one process at every cut of a residual net", async () => {
   const base = await problem("residual");
   const single = await runInProcess(base);
   assert.equal(single.losses.length, 2 * BATCHES * EPOCHS);
@@ -117,7 +20,7 @@ Deno.test("gpipe and 1f1b equal one process over 50 steps for every cut of a res
   }
 });
 
-Deno.test("so do three and five stages, whose skips go over several cuts, and recomputing", async () => {
+Deno.test("so do three and five stages with skips over cuts, and recomputing", async () => {
   const base = await problem("residual");
   const single = await runInProcess(base);
   const count = base.graph.nodes.length;
@@ -135,7 +38,7 @@ Deno.test("so do three and five stages, whose skips go over several cuts, and re
   }
 });
 
-Deno.test("dropout masks and batch statistics are the same in a pipeline and when recomputed", async () => {
+Deno.test("masks and batch statistics are those of one process, recomputed too", async () => {
   const base = await problem("digits_cnn");
   const single = await runInProcess(base);
   for (const recompute of [false, true]) {
@@ -144,7 +47,7 @@ Deno.test("dropout masks and batch statistics are the same in a pipeline and whe
   }
 });
 
-Deno.test("asynchronous runs repeat bit for bit, and are exact with one micro-batch in flight", async () => {
+Deno.test("async runs repeat bit for bit, and are exact with one in flight", async () => {
   const base = await problem("residual");
   const run = (inFlight: number, cuts: number[]) =>
     runInProcess({
@@ -162,7 +65,7 @@ Deno.test("asynchronous runs repeat bit for bit, and are exact with one micro-ba
   assert.notDeepEqual(first.losses, single.losses);
 });
 
-Deno.test("accumulated updates of a residual net equal one process with one in flight", async () => {
+Deno.test("accumulated updates equal one process with one in flight", async () => {
   const base = await problem("residual");
   const changes = {
     settings: {

@@ -1,7 +1,7 @@
 /**
  * Ravnest's walkthrough from end to end: the digits CNN over three providers, each a process of its
- * own, for 100 epochs. Four seeds make the bounds believable; two of them run each time, all of them
- * with `RAVN_SLOW=1`.
+ * own, for 100 epochs. Four seeds make the bounds believable; two of them run each time, all of
+ * them with `RAVN_SLOW=1`.
  */
 import assert from "node:assert/strict";
 import { Project } from "./project.ts";
@@ -82,6 +82,7 @@ async function walk(seed: number, order: readonly number[]): Promise<void> {
   assert.equal(samples, VALIDATION_SAMPLES);
   assert.ok(Math.abs(accuracy - accuracies.at(-1)!) <= 0.1, `${accuracy} %, fused`);
   if (SLOW) {
+    // deno-lint-ignore no-console
     console.log(
       `seed ${seed}, order ${order}: first loss ${losses[0]}, last 17 ${last.toFixed(5)}, ` +
         `accuracy ${accuracies.at(-1)} %, fused ${accuracy.toFixed(4)} %`,
@@ -92,15 +93,16 @@ async function walk(seed: number, order: readonly number[]): Promise<void> {
 /** The files of the walkthrough's tree, with ONNX and JSON for TorchScript and pickle, and ours. */
 function treeOf(addresses: readonly string[]): string[] {
   const last = addresses.length - 1;
-  const stage = (address: string, i: number) => [
-    ...(i === 0 ? ["model_inputs.json"] : []),
-    "submod.onnx",
-    `submod_${i}_input.json`,
-    `submod_${i}_output.json`,
-    "stage.json",
-    "evaluate.onnx",
-    ...(i === last ? ["step.onnx"] : ["forward.onnx", "backward.onnx"]),
-  ].map((name) => `cluster_0/${address}/${name}`);
+  const stage = (address: string, i: number) =>
+    [
+      ...(i === 0 ? ["model_inputs.json"] : []),
+      "submod.onnx",
+      `submod_${i}_input.json`,
+      `submod_${i}_output.json`,
+      "stage.json",
+      "evaluate.onnx",
+      ...(i === last ? ["step.onnx"] : ["forward.onnx", "backward.onnx"]),
+    ].map((name) => `cluster_0/${address}/${name}`);
   return [
     ...addresses.flatMap(stage),
     "node_configs.json",
@@ -122,7 +124,7 @@ for (const [seed, order] of [[42, [2, 1, 0]], [1, [0, 1, 2]], [2, [2, 1, 0]], [3
   });
 }
 
-Deno.test("clusterize forms the walkthrough's cluster for every seed, and writes nothing dry", async () => {
+Deno.test("every seed gives the walkthrough's cluster, and a dry run writes nothing", async () => {
   await using project = await Project.make();
   const nodes = [8080, 8081, 8082].map((port, node) => [
     String(node),

@@ -30,12 +30,12 @@ const PAUSE_MS_MIN = 50;
 const PAUSE_MS_MAX = 2_000;
 
 /**
- * Connects to a peer, which may not have been started yet: tries again with growing pauses until the
- * deadline. A peer of this host is reached through its Unix socket if it has one.
+ * Connects to a peer, which may not have been started yet: tries again with growing pauses until
+ * the deadline. A peer of this host is reached through its Unix socket if it has one.
  *
  * @throws {RavnError} when the deadline has passed, or at once when the peer can never be joined:
- * another run token, another plan, another node at that address. The reason of `signal` when that is
- * aborted.
+ * another run token, another plan, another node at that address. The reason of `signal` when that
+ * is aborted.
  */
 export async function dial(o: DialOptions): Promise<Link> {
   if (o.session.token === "") throw new RavnError("a run without a token cannot join peers");
@@ -152,8 +152,8 @@ function nobodyThere({ session, peer, deadline_ms }: DialOptions, reason: string
     `${session.self.nodeId} waited ${
       deadline_ms / 1000
     } s for ${peer.nodeId} at ${peer.address}, ` +
-      `which should listen there: ${reason}; start it with "ravn provide --name ${peer.nodeId}" or ` +
-      `check IP in node_data/node_configs.json`,
+      `which should listen there: ${reason}; start it with "ravn provide --name ${peer.nodeId}" ` +
+      `or check IP in node_data/node_configs.json`,
     { exitCode: EXIT.failure },
   );
 }

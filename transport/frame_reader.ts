@@ -16,7 +16,9 @@ const SMALL_FRAMES = 4;
 
 const WITHIN_FRAME = "the connection ended within a frame";
 
-/** A frame whose payloads have not been read yet: {@linkcode FrameReader.into} reads them in order. */
+/**
+ * A frame whose payloads have not been read yet: {@linkcode FrameReader.into} reads them in order.
+ */
 export interface IncomingFrame {
   readonly body: Body;
   readonly size: FrameSize;

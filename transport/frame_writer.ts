@@ -11,8 +11,8 @@ const HEAD_WRITE_BYTES = 4 << 10;
 const ZEROS = new Uint8Array(8);
 
 /**
- * Writes bytes to a connection in as few calls as there can be without copying large pieces: Deno has
- * no call that writes several buffers at once.
+ * Writes bytes to a connection in as few calls as there can be without copying large pieces: Deno
+ * has no call that writes several buffers at once.
  */
 export class FrameWriter {
   /** Bytes that the connection has taken. */

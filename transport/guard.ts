@@ -57,7 +57,9 @@ export interface Payload {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Walks a message along a {@linkcode StructLayout} and throws at the first thing that is not so. */
+/**
+ * Walks a message along a {@linkcode StructLayout} and throws at the first thing that is not so.
+ */
 export class Guard {
   /** The payloads in the order in which they were met, which is that of their segments. */
   readonly payloads: Payload[] = [];

@@ -1,7 +1,7 @@
 /**
- * The handshake: hello, challenge, auth, welcome. Before it is done nothing but these small frames is
- * read. After it each side knows that the other holds the run token, is the node that it says, and
- * has the same plan.
+ * The handshake: hello, challenge, auth, welcome. Before it is done nothing but these small frames
+ * is read. After it each side knows that the other holds the run token, is the node that it says,
+ * and has the same plan.
  */
 import { EXIT, RavnError } from "../core/error.ts";
 import { exact, type FailureCode } from "./decode.ts";

@@ -1,9 +1,9 @@
 /**
  * The secrets of one handshake. Both nodes know the run token; neither sends it.
  *
- * HKDF (RFC 5869) with SHA-256 makes one key for each role from the token, salted with the nonces of
- * both sides and bound to both node ids, so that no proof can be used twice, reflected, or passed
- * off as another node's. The proofs are HMAC-SHA256 (RFC 2104).
+ * HKDF (RFC 5869) with SHA-256 makes one key for each role from the token, salted with the nonces
+ * of both sides and bound to both node ids, so that no proof can be used twice, reflected, or
+ * passed off as another node's. The proofs are HMAC-SHA256 (RFC 2104).
  */
 export interface HandshakeKeys {
   readonly dialer: CryptoKey;

@@ -1,4 +1,6 @@
-/** Bounds on what a link accepts and on how long it waits. Sizes in bytes, times in milliseconds. */
+/**
+ * Bounds on what a link accepts and on how long it waits. Sizes in bytes, times in milliseconds.
+ */
 export interface Limits {
   /** Segment 0 of a frame, which holds everything but the bytes of tensors. */
   readonly head_bytes: number;
@@ -63,8 +65,8 @@ export function limitsWith(changes: Partial<Limits> | undefined): Limits {
 }
 
 /**
- * The most bytes of tensors that go into one frame, for a peer that grants `credit_bytes`: a quarter
- * of its credit, so that sending, crossing and taking overlap, in whole cache lines.
+ * The most bytes of tensors that go into one frame, for a peer that grants `credit_bytes`: a
+ * quarter of its credit, so that sending, crossing and taking overlap, in whole cache lines.
  */
 export function pieceBytes(limits: Limits, credit_bytes: number): number {
   const quarter = Math.floor(credit_bytes / 4);

@@ -187,6 +187,39 @@ Deno.test("close sends what waits first", async () => {
   await assert.rejects(b.send(headFor([X]), [pattern(80)]), /is closed: done/);
 });
 
+Deno.test("a close that is cut short is none", async () => {
+  const [there, here] = pipe();
+  const [a] = linksOver(there, { ...here, read: () => new Promise(() => {}) }, A, B, {
+    credit_bytes: 4096,
+  });
+  const info: TensorInfo = { name: "x", dtype: "uint8", dims: [900] };
+  const sends = Array.from({ length: 10 }, () => a.send(headFor([info]), [pattern(900)]));
+  const closing = a.close();
+  here.close();
+  await closing;
+  assert.equal((await a.closed).kind, "lost");
+  const results = await Promise.allSettled(sends);
+  assert.equal(results.at(-1)!.status, "rejected");
+});
+
+Deno.test("a peer that fails over what came before the goodbye is heard", async () => {
+  const [a, b] = memoryLinks(A, B);
+  const sent = a.send(headFor([X]), [pattern(80)]);
+  const closing = a.close();
+  b.start({
+    place: () => [new Uint8Array(80)],
+    arrived: () => {
+      throw new RavnError("the disk is full");
+    },
+    control: () => {},
+  });
+  await Promise.all([sent, closing]);
+  const closed = await a.closed;
+  assert.ok(closed.kind === "failed" && closed.by === "peer");
+  assert.equal(closed.message, "the disk is full");
+  await b.closed;
+});
+
 Deno.test("sends that do not fit their head are refused, and the link goes on", async () => {
   const [a, b] = memoryLinks(A, B);
   const got = new Recorder();

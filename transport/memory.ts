@@ -9,8 +9,8 @@ import type { RawConn } from "./raw_conn.ts";
 
 /**
  * Both ends of a link between `a` and `b` in memory, for tests: first the one that `a` holds. They
- * are real links over a pipe without a handshake, so bytes are copied and arrive later and in order,
- * and credit, limits and deadlines hold.
+ * are real links over a pipe without a handshake, so bytes are copied and arrive later and in
+ * order, and credit, limits and deadlines hold.
  */
 export function memoryLinks(a: Identity, b: Identity, limits?: Partial<Limits>): [Link, Link] {
   const [there, here] = pipe();

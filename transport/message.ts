@@ -11,7 +11,10 @@ export type ControlKind = typeof wire.ControlKind[number];
 /** An element type that may cross a link: those of ONNX except strings. */
 export type WireDType = typeof wire.DType[number] & DType;
 
-/** One tensor as both ends know it. Its bytes are `dims` elements of `dtype`, little-endian, packed. */
+/**
+ * One tensor as both ends know it. Its bytes are `dims` elements of `dtype`, little-endian,
+ * packed.
+ */
 export interface TensorInfo {
   readonly name: string;
   readonly dtype: DType;

@@ -81,7 +81,9 @@ export class Outbox {
     return this.#isPutting || this.#queue.length > 0;
   }
 
-  /** Changes whenever the peer took a part of a message or allowed one; signs of life do not count. */
+  /**
+   * Changes whenever the peer took a part of a message or allowed one; signs of life do not count.
+   */
   get progress(): number {
     return this.#steps + (this.#isPutting ? this.#writer.bytesWritten : 0);
   }
@@ -211,10 +213,11 @@ export class Outbox {
         if (item !== undefined && this.#affords(item)) {
           this.#isPutting = true;
           const isLast = await this.#put(item);
-          if (isLast && this.#queue[0] === item) this.#queue.shift();
           if (item.member === "farewell") await this.#writer.flush();
           this.#isPutting = false;
           this.#steps++;
+          // It stays first until here, so that it is rejected if it cannot be written.
+          if (isLast && this.#queue[0] === item) this.#queue.shift();
           if (isLast) item.resolve();
         } else if (this.#writer.staged > 0) {
           await this.#writer.flush();
@@ -225,6 +228,7 @@ export class Outbox {
     } finally {
       // At once, so that whoever comes next starts the pump again.
       this.#running = false;
+      this.#isPutting = false;
     }
   }
 

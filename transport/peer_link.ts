@@ -44,6 +44,7 @@ export class PeerLink implements Link {
   /** How the link ends, once that is decided; the farewell may still be on its way. */
   #verdict: Closed | undefined;
   #farewell: Promise<void> | undefined;
+  #hasSaidFarewell = false;
   #isSettled = false;
   /** A frame waits for a receiver, so nothing is read. */
   #isPaused = false;
@@ -193,13 +194,17 @@ export class PeerLink implements Link {
   }
 
   /**
-   * Decides how the link ends and says farewell: after all that waits, or, if that is to be rejected
-   * with `instead`, at once. The link is settled when the peer has closed, too, or at a deadline.
+   * Decides how the link ends and says farewell: after all that waits, or, if that is to be
+   * rejected with `instead`, at once. The link is settled when the peer has closed, too, or at a
+   * deadline.
    */
   #leave(verdict: Closed, farewell: Farewell, instead?: RavnError): void {
     if (this.#verdict !== undefined) return;
     this.#verdict = verdict;
-    this.#farewell = this.#outbox.farewell(farewell, instead).catch(() => {});
+    this.#farewell = this.#outbox.farewell(farewell, instead).then(
+      () => void (this.#hasSaidFarewell = true),
+      () => {},
+    );
     // A frame that waits for a receiver is dropped, so that the peer's farewell can be read.
     this.#started.resolve(undefined);
   }
@@ -222,7 +227,9 @@ export class PeerLink implements Link {
     this.#reader.drain().catch(() => {}).then(() => this.#farewell).finally(() => this.#settle());
   }
 
-  /** A write failed. The peer may have said why before it closed, so reading goes on for a while. */
+  /**
+   * A write failed. The peer may have said why before it closed, so reading goes on for a while.
+   */
   #onBroken(cause: unknown): void {
     if (this.#isSettled || this.#broken !== undefined) return;
     this.#broken = messageOf(cause);
@@ -246,6 +253,9 @@ export class PeerLink implements Link {
   #settle(closed?: Closed): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
+    // A goodbye is none if the peer failed over what came before it, or was gone by then.
+    const isCutShort = closed?.kind === "failed" || !this.#hasSaidFarewell;
+    if (closed !== undefined && this.#verdict?.kind === "bye" && isCutShort) this.#verdict = closed;
     this.#verdict ??= closed ?? this.#lost("it is closed");
     this.#watch.stop();
     this.#outbox.stop(this.#isOver());

@@ -6,8 +6,9 @@ import type { Control, TensorHead, TensorInfo } from "./message.ts";
 import type { Piece } from "./tensor_template.ts";
 
 /**
- * Cuts tensors into what goes into one frame after another, each of at most `most` bytes, a multiple
- * of 8. One frame is the rule; there is one even for no tensors, and for tensors without bytes.
+ * Cuts tensors into what goes into one frame after another, each of at most `most` bytes, a
+ * multiple of 8. One frame is the rule; there is one even for no tensors, and for tensors without
+ * bytes.
  */
 export function cutIntoFrames(tensors: readonly TensorInfo[], most: number): Piece[][] {
   const totals = tensors.map(({ dtype, dims }) => byteCount(dtype, dims));
@@ -27,7 +28,9 @@ export function cutIntoFrames(tensors: readonly TensorInfo[], most: number): Pie
   return frames;
 }
 
-/** @throws {RavnError} when tensors cannot go into a frame: too many, or of a type that stays home. */
+/**
+ * @throws {RavnError} when tensors cannot go into a frame: too many, or of a type that stays home.
+ */
 export function checkTensors(tensors: readonly TensorInfo[], limits: Limits): void {
   const refuse = (what: string) => {
     throw new RavnError(
@@ -53,7 +56,9 @@ export function checkTensors(tensors: readonly TensorInfo[], limits: Limits): vo
   }
 }
 
-/** @throws {RavnError} when a buffer is not as long as its tensor, or a number of the head is none. */
+/**
+ * @throws {RavnError} when a buffer is not as long as its tensor, or a number of the head is none.
+ */
 export function checkSend(
   head: TensorHead,
   lengths: readonly number[],
@@ -63,8 +68,8 @@ export function checkSend(
   const counts = isCount(microBatch) && isCount(step) && isCount(weightVersion);
   if (!counts || !isCount(samples) || samples >= 2 ** 32) {
     throw new RavnError(
-      `cannot send ${head.kind} tensors of micro-batch ${microBatch}, step ${step}, weight version ` +
-        `${weightVersion}, ${samples} samples: these must be integers from 0`,
+      `cannot send ${head.kind} tensors of micro-batch ${microBatch}, step ${step}, weight ` +
+        `version ${weightVersion}, ${samples} samples: these must be integers from 0`,
     );
   }
   if (data.length !== lengths.length) {

@@ -1,6 +1,6 @@
 /**
- * Bytes that came from a peer break the protocol. It is the only thing that the framing layer throws
- * at bad input; a link turns it into a `RavnError` that names the peer.
+ * Bytes that came from a peer break the protocol. It is the only thing that the framing layer
+ * throws at bad input; a link turns it into a `RavnError` that names the peer.
  */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";

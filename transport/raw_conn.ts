@@ -1,6 +1,6 @@
 /**
- * A stream of bytes in both directions: `Deno.TcpConn` and `Deno.UnixConn` are ones, tests use pipes
- * in memory, and a TLS connection can be made one.
+ * A stream of bytes in both directions: `Deno.TcpConn` and `Deno.UnixConn` are ones, tests use
+ * pipes in memory, and a TLS connection can be made one.
  */
 export interface RawConn {
   /** Reads at least one byte into `target` and returns how many; null at the end. */

@@ -12,8 +12,9 @@ export interface Piece {
 }
 
 /**
- * The head of a tensor frame, made once for tensors of the same names, types and shapes. What differs
- * between frames is patched: encoding with capnp-ts costs 10–15 µs, patching a tenth of one.
+ * The head of a tensor frame, made once for tensors of the same names, types and shapes. What
+ * differs between frames is patched: encoding with capnp-ts costs 10–15 µs, patching a tenth of
+ * one.
  */
 export class TensorTemplate {
   readonly tensors: readonly TensorInfo[];

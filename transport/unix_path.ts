@@ -10,8 +10,8 @@ export type UnixPath =
   | { readonly path?: undefined; readonly reason: string };
 
 /**
- * The path of the Unix socket of whoever listens on TCP port `port` of this host in the run with this
- * token. It lies in a folder that only this user can enter.
+ * The path of the Unix socket of whoever listens on TCP port `port` of this host in the run with
+ * this token. It lies in a folder that only this user can enter.
  */
 export async function unixPath(token: string, port: number): Promise<UnixPath> {
   const user = Deno.build.os === "windows" ? null : Deno.uid();

@@ -19,7 +19,7 @@ export interface Watched {
   expired(why: "silent" | "stalled" | "left"): void;
 }
 
-/** A number, and for how long it has not changed. */
+/** A number, and for how long at least it has not changed. */
 class Still {
   ms = 0;
   #last = -1;
@@ -50,7 +50,7 @@ export class Watch {
     this.#limits = limits;
     this.#watched = watched;
     const { ping_ms, silence_ms, close_ms } = limits;
-    this.#period_ms = Math.max(5, Math.min(ping_ms / 2, silence_ms / 16, close_ms / 4));
+    this.#period_ms = Math.max(5, Math.min(ping_ms / 4, silence_ms / 16, close_ms / 4));
     this.#timer = setInterval(() => this.#tick(), this.#period_ms);
   }
 
@@ -60,7 +60,8 @@ export class Watch {
 
   #tick(): void {
     const now_ms = performance.now();
-    const elapsed_ms = Math.min(now_ms - this.#last_ms, 2 * this.#period_ms);
+    const real_ms = now_ms - this.#last_ms;
+    const elapsed_ms = Math.min(real_ms, 2 * this.#period_ms);
     this.#last_ms = now_ms;
     const watched = this.#watched;
     const limits = this.#limits;
@@ -78,6 +79,9 @@ export class Watch {
     const silent_ms = this.#received.update(received, watched.isListening() ? elapsed_ms : 0);
     if (silent_ms >= limits.silence_ms) return watched.expired("silent");
     if (isWaiting && stalled_ms >= limits.send_ms) return watched.expired("stalled");
-    if (this.#sent.update(sent, elapsed_ms) + this.#period_ms >= limits.ping_ms) watched.ping();
+    // The peer counts every moment in which it hears nothing, so here the real time counts: whoever
+    // was busy for long gives a sign of life at the first chance.
+    const quiet_ms = this.#sent.update(sent, real_ms) || real_ms;
+    if (quiet_ms + this.#period_ms >= limits.ping_ms) watched.ping();
   }
 }

@@ -1,5 +1,5 @@
 import { RavnError } from "../error.ts";
-import { type Extent, floatOf, intOf, type Node, tensor } from "../onnx/mod.ts";
+import { elementCount, type Extent, floatOf, intOf, type Node, tensor } from "../onnx/mod.ts";
 import { decimal } from "./decimal.ts";
 import { float } from "./emit.ts";
 import type { TrainingForm } from "./training_form.ts";
@@ -29,17 +29,24 @@ export interface Statistic {
 /** ONNX's default weight of the old value. */
 const DEFAULT_MOMENTUM = 0.9;
 
+/** ONNX Runtime's kernel has a cost for each map of each sample, which on smaller maps prevails. */
+const SMALL_MAP = 16;
+
 /** First opset whose BatchNormalization has a training form with batch statistics. */
 const TRAINING_MODE_OPSET = 14;
 
 /** Makes a value that no model has as a whole tensor. */
 const UNUSUAL = 0.1234567;
 
-/** Number of elements a channel has. */
-function elementsPerChannel(dims: readonly Extent[]): Extent {
-  const [samples = 1, , ...map] = dims;
-  const area = map.reduce<number>((product, extent) => product * Number(extent), 1);
-  return typeof samples === "number" ? samples * area : { perSample: samples.perSample * area };
+/** Number of elements a channel has in [N, C, ...]; at most one dimension follows the batch. */
+export function elementsPerChannel(dims: readonly Extent[]): Extent {
+  const others = dims.filter((_, axis) => axis !== 1);
+  const symbolic = others.find((extent) => typeof extent !== "number");
+  const size = others.reduce<number>(
+    (product, extent) => product * (typeof extent === "number" ? extent : extent.perSample),
+    1,
+  );
+  return symbolic === undefined ? size : { perSample: size };
 }
 
 /** Adds a BatchNormalization that normalises by the statistics of the batch and gives them out. */
@@ -59,6 +66,7 @@ export function trainingBatchNormalization(form: TrainingForm, node: Node): void
   const mean = form.note(form.emit.fresh(`mean.${node.name}`), statistic);
   const variance = form.note(form.emit.fresh(`variance.${node.name}`), statistic);
   if (form.opset < TRAINING_MODE_OPSET) composed(form, node, mean, variance);
+  else if (elementCount(dims.slice(2).map(Number)) < SMALL_MAP) turned(form, node, mean, variance);
   else form.push(fused(form, node, mean, variance));
   const momentum = 1 - decimal(floatOf(node, "momentum", DEFAULT_MOMENTUM));
   const count = elementsPerChannel(dims);
@@ -75,8 +83,14 @@ export function trainingBatchNormalization(form: TrainingForm, node: Node): void
  * nodes would share one statistic, silently. So each node gets two tensors whose values occur
  * nowhere else.
  */
-function fused(form: TrainingForm, node: Node, mean: string, variance: string): Node {
-  const [x = "", scale = "", bias = ""] = node.inputs;
+function fused(
+  form: TrainingForm,
+  node: Node,
+  mean: string,
+  variance: string,
+  x: string = node.inputs[0]!,
+): Node {
+  const [, scale = "", bias = ""] = node.inputs;
   const { dtype, dims: [size] } = form.fact(scale);
   const overwritten = (k: number) => {
     const value = -(UNUSUAL + form.statistics.length + k);
@@ -93,6 +107,38 @@ function fused(form: TrainingForm, node: Node, mean: string, variance: string): 
       training_mode: { type: "int", value: 1 },
     },
   };
+}
+
+/**
+ * The same with all elements of a channel side by side, [N, C, H, W] turned to [1, C, N H W], which
+ * leaves the statistics what they are and makes small maps one large one.
+ */
+function turned(form: TrainingForm, node: Node, mean: string, variance: string): void {
+  const { emit } = form;
+  const [x = ""] = node.inputs;
+  const { dtype, dims } = form.fact(x);
+  const [samples, channels, ...map] = dims;
+  const perm = dims.map((_, axis) => axis < 2 ? 1 - axis : axis);
+  const turnedDims = [channels!, samples!, ...map];
+  const flatDims = [1, channels!, elementsPerChannel(dims)];
+  emit.enter(node.name);
+  const inner = form.note(emit.transpose(x, perm), { dtype, dims: turnedDims });
+  const flat = form.note(emit.reshape(inner, flatDims), { dtype, dims: flatDims });
+  const made = form.note(emit.fresh("flat"), { dtype, dims: flatDims });
+  const back = form.note(emit.fresh("turned"), { dtype, dims: turnedDims });
+  const shape = emit.ints(turnedDims.map((extent) => typeof extent === "number" ? extent : -1));
+  emit.enter("");
+  form.push({ ...fused(form, node, mean, variance, flat), outputs: [made, mean, variance] });
+  const plain = { domain: "", attributes: {} };
+  form.push({ ...plain, name: back, op: "Reshape", inputs: [made, shape], outputs: [back] });
+  form.push({
+    ...plain,
+    name: `${back}.back`,
+    op: "Transpose",
+    inputs: [back],
+    outputs: [node.outputs[0]!],
+    attributes: { perm: { type: "ints", value: perm } },
+  });
 }
 
 /** Before opset 14: the same in elementary operators. */

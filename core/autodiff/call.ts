@@ -14,12 +14,24 @@ export interface Surroundings {
   consumers(value: string): readonly Node[];
   /** The node that makes a value. */
   producer(value: string): Node | undefined;
-  /** True where a gradient enters at this value from outside the graph. */
-  seeded(value: string): boolean;
+  /** True where a gradient enters the graph at this value, or its gradient is one of the results. */
+  exposed(value: string): boolean;
   /** True where a value depends on what is differentiated for. */
   carries(value: string): boolean;
   /** Picks a formulation where a gradient has several. */
   readonly choose: ChooseFormulation | undefined;
+  /** Threads on which the gradient will run. */
+  readonly threads: number;
+  /** Filled by rules: see `Gradients.columns`. */
+  readonly columns: Map<string, Columns>;
+}
+
+/** The columns of im2col of one convolution, as its backward pass makes them. */
+export interface Columns {
+  /** The stack [N, C k, positions]. */
+  readonly value: string;
+  /** Element type and shape of it and of what it is made from. */
+  readonly facts: Facts;
 }
 
 /** One application of an operator, as its rule sees it. */

@@ -1,7 +1,7 @@
 import type { Facts } from "../onnx/mod.ts";
 import { consumers, type Graph, type Node, producers } from "../onnx/mod.ts";
 import { isFloat, type Tensor } from "../onnx/mod.ts";
-import { Call, type Surroundings } from "./call.ts";
+import { Call, type Columns, type Surroundings } from "./call.ts";
 import { MICROSOFT } from "./emit.ts";
 import type { ChooseFormulation } from "./formulation.ts";
 import { Operations } from "./operations.ts";
@@ -19,6 +19,11 @@ export interface DifferentiateOptions {
   readonly wrt: readonly string[];
   /** Picks a formulation where a gradient has several; the rules' own choice if absent. */
   readonly choose?: ChooseFormulation;
+  /**
+   * Threads on which the nodes will run, as far as that is known: one takes the formulations with the
+   * least work, more (the default) those whose work is shared.
+   */
+  readonly threads?: number;
 }
 
 /** The backward pass of a graph: more nodes that read its values and the seeds. */
@@ -29,9 +34,17 @@ export interface Gradients {
   readonly initializers: ReadonlyMap<string, Tensor>;
   /** By value of `wrt`: the name of its gradient. A value on which no seed depends is absent. */
   readonly gradients: ReadonlyMap<string, string>;
+  /**
+   * By name of a Conv node: the columns that `nodes` make of its input, which a forward pass in the
+   * same graph can use too. See `shareColumns`.
+   */
+  readonly columns: ReadonlyMap<string, Columns>;
   /** Operator sets that the nodes use, for the model in which they are placed. */
   readonly opsets: ReadonlyMap<string, number>;
 }
+
+/** Threads that are assumed where nothing is said. */
+const THREADS = 2;
 
 /** Version of ONNX Runtime's own operator set. */
 const MICROSOFT_OPSET = 1;
@@ -55,11 +68,12 @@ export function differentiate(o: DifferentiateOptions): Gradients {
   const { nodes, initializers, opset, domains } = walk.emit;
   const opsets = new Map([["", opset]]);
   if (domains.has(MICROSOFT)) opsets.set(MICROSOFT, MICROSOFT_OPSET);
-  return { nodes, initializers, gradients, opsets };
+  return { nodes, initializers, gradients, columns: walk.columns, opsets };
 }
 
 class Walk {
   readonly emit: Operations;
+  readonly columns = new Map<string, Columns>();
   readonly #graph: Graph;
   readonly #around: Surroundings;
   /** Values that depend on `wrt` through operators that pass gradients on. */
@@ -67,7 +81,7 @@ class Walk {
   /** Gradients that have arrived at each value so far. */
   readonly #contributions = new Map<string, string[]>();
 
-  constructor({ graph, facts, seeds, wrt, choose }: DifferentiateOptions) {
+  constructor({ graph, facts, seeds, wrt, choose, threads = THREADS }: DifferentiateOptions) {
     this.#graph = graph;
     this.#carrying = carryingValues(graph, facts, wrt);
     for (const [value, seed] of seeds) {
@@ -79,14 +93,17 @@ class Walk {
     for (const { name, outputs } of graph.nodes) names.push(name, ...outputs);
     this.emit = new Operations(graph.opsets.get("") ?? 1, names, "grad.");
     const [readers, makers] = [consumers(graph), producers(graph)];
+    const asked = new Set(wrt);
     this.#around = {
       facts,
       initializers: graph.initializers,
       consumers: (value) => readers.get(value) ?? [],
       producer: (value) => makers.get(value),
-      seeded: (value) => seeds.has(value),
+      exposed: (value) => seeds.has(value) || asked.has(value),
       carries: (value) => this.#carrying.has(value),
       choose,
+      threads,
+      columns: this.columns,
     };
   }
 

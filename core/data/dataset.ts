@@ -128,7 +128,26 @@ function shapeText(dims: readonly (number | undefined)[]): string {
   return `[${["batch", ...dims.map((dim) => dim ?? "?")].join(",")}]`;
 }
 
-/** Shape that a sample takes in the model: equal, or as many elements in another arrangement. */
+/** True where each of `coarse` is the product of the next ones of `fine`: rows laid end to end. */
+function refines(fine: readonly number[], coarse: readonly number[]): boolean {
+  let next = 0;
+  return coarse.every((dim) => {
+    let product = 1;
+    while (product < dim && next < fine.length) product *= fine[next++]!;
+    return product === dim;
+  }) && next === fine.length;
+}
+
+/** True where the same elements in the same order make both shapes, and no axes change places. */
+function sameOrder(a: readonly number[], b: readonly number[]): boolean {
+  const [x, y] = [a, b].map((dims) => dims.filter((dim) => dim !== 1)) as [number[], number[]];
+  return refines(x, y) || refines(y, x);
+}
+
+/**
+ * Shape that a sample takes in the model: equal, or with axes joined or parted. Images with their
+ * channels last do not pass for images with their channels first.
+ */
 function fitDims(column: Column, slot: Slot): readonly number[] | undefined {
   const { dims } = column;
   const fits = dims.length === slot.dims.length &&
@@ -136,7 +155,7 @@ function fitDims(column: Column, slot: Slot): readonly number[] | undefined {
   if (fits) return dims;
   const known = slot.dims.filter((dim) => dim !== undefined);
   if (known.length < slot.dims.length) return undefined;
-  return elementCount(known) === elementCount(dims) ? known : undefined;
+  return sameOrder(known, dims) ? known : undefined;
 }
 
 function feedOf(column: Column, slot: Slot, what: string): Feed {

@@ -50,6 +50,28 @@ Deno.test("a flat file feeds a shaped input of as many elements", async () => {
   assert.deepEqual(data.inputFeeds([image])[0]!.dims, [1, 8, 8]);
 });
 
+Deno.test("axes may be joined or parted, but not change places", () => {
+  const feeds = (dims: number[], slot: number[]) => {
+    const size = dims.reduce((a, b) => a * b);
+    const data = new Dataset(
+      new Map([["", column("x.npy", dims, new Array(size).fill(0))]]),
+      new Map(),
+    );
+    return data.inputFeeds([{ name: "x", dtype: "float32", dims: slot }])[0]!.dims;
+  };
+  for (
+    const dims of [[3, 8, 8], [3, 64], [192], [1, 3, 8, 8], [3, 8, 1, 8], [24, 8], [3, 8, 2, 4]]
+  ) {
+    assert.deepEqual(feeds([2, ...dims], [3, 8, 8]), [3, 8, 8]);
+  }
+  for (const dims of [[8, 8, 3], [8, 3, 8], [64, 3], [6, 32]]) {
+    assert.throws(
+      () => feeds([2, ...dims], [3, 8, 8]),
+      /x\.npy: has the wrong shape for input "x"/,
+    );
+  }
+});
+
 Deno.test("files of another number of samples are refused", async () => {
   const files = { inputs: digits("train").inputs, labels: digits("val").labels };
   await assertRefused(

@@ -10,7 +10,9 @@ export type Extent = number | { readonly perSample: number };
 export interface Fact {
   readonly dtype: DType;
   readonly dims: readonly Extent[];
-  /** The value itself, where it is the same whatever the inputs are (shape arithmetic, constants). */
+  /**
+   * The value itself, where it is the same whatever the inputs are (shape arithmetic, constants).
+   */
   readonly constant?: Tensor;
 }
 

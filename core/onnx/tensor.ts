@@ -1,4 +1,6 @@
-/** Element types of ONNX tensors: `code` is TensorProto.DataType, `bytes` the size of one element. */
+/**
+ * Element types of ONNX tensors: `code` is TensorProto.DataType, `bytes` the size of one element.
+ */
 export const DTYPES = {
   float32: { code: 1, bytes: 4 },
   uint8: { code: 2, bytes: 1 },
@@ -33,7 +35,9 @@ export function isFloat(dtype: DType): boolean {
   return dtype === "float32" || dtype === "float64" || dtype === "float16" || dtype === "bfloat16";
 }
 
-/** A dense tensor: row-major elements of `dims`, as little-endian `bytes`. Treat it as immutable. */
+/**
+ * A dense tensor: row-major elements of `dims`, as little-endian `bytes`. Treat it as immutable.
+ */
 export interface Tensor {
   readonly dtype: DType;
   readonly dims: readonly number[];

@@ -36,7 +36,9 @@ export interface Place {
   readonly closesUpdate: boolean;
 }
 
-/** The arithmetic of a run: which samples micro-batch m holds, when weights change and are judged. */
+/**
+ * The arithmetic of a run: which samples micro-batch m holds, when weights change and are judged.
+ */
 export class Calendar {
   readonly shape: RunShape;
   readonly batchesPerEpoch: number;

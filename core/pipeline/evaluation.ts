@@ -11,8 +11,9 @@ export interface EvaluationStep {
 }
 
 /**
- * Validations flow through the stages beside training, each on the weights of one exact version, which
- * every stage keeps until it is through. A stage runs at most `window` batches ahead of its consumers.
+ * Validations flow through the stages beside training, each on the weights of one exact version,
+ * which every stage keeps until it is through. A stage runs at most `window` batches ahead of its
+ * consumers.
  */
 export class EvaluationMachine {
   readonly #arrivals: Map<number, number>;
@@ -52,7 +53,9 @@ export class EvaluationMachine {
     return this.#validation;
   }
 
-  /** Number of a batch counted over all validations; the slot of its buffers is it modulo `window`. */
+  /**
+   * Number of a batch counted over all validations; the slot of its buffers is it modulo `window`.
+   */
   #sequence(validation: number, batch: number): number {
     return validation * this.#batches + batch;
   }

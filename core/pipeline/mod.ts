@@ -1,6 +1,6 @@
 /**
- * The life of a pipeline stage as pure state machines: what to do next, with which weights, given the
- * messages that have arrived. The same code runs under real sockets and in a simulator.
+ * The life of a pipeline stage as pure state machines: what to do next, with which weights, given
+ * the messages that have arrived. The same code runs under real sockets and in a simulator.
  *
  * @module
  */

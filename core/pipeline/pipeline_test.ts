@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Random } from "../random.ts";
 import { Calendar } from "./calendar.ts";
 import { EvaluationMachine } from "./evaluation.ts";
+import type { EvaluationStep } from "./evaluation.ts";
 import { operations, outstanding } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
 import { StageMachine } from "./stage_machine.ts";
@@ -17,128 +18,145 @@ interface Message {
   readonly validation: number;
 }
 
-interface Trace {
-  /** For each stage and micro-batch: the weight version of forward, and the updates since. */
-  readonly versions: number[][];
-  readonly staleness: number[];
-  readonly validated: number[][];
-}
-
-/** Runs all stages of a chain with skips, delivering messages of different links in random order. */
-function simulate(o: {
+interface Setting {
   readonly schedule: Schedule;
   readonly stages: number;
   readonly inFlight: number;
   readonly calendar: Calendar;
-  readonly seed: number;
-}): Trace {
-  const { schedule, stages, inFlight, calendar } = o;
+}
+
+/** A stage that computes nothing, but counts what it would. */
+class FakeStage {
+  readonly producers: readonly number[];
+  readonly consumers: readonly number[];
+  readonly machine: StageMachine;
+  readonly evaluation: EvaluationMachine;
+  readonly weights: WeightVersions;
+  /** Weight version of each micro-batch's forward. */
+  readonly versions: number[] = [];
+  readonly validated: number[] = [];
+  staleness = 0;
+  #under = 0;
+  readonly #kept: number;
+
+  constructor(readonly stage: number, o: Setting, readonly send: (message: Message) => void) {
+    const { schedule, stages, inFlight, calendar } = o;
+    // A chain, with a skip from each stage to the last one.
+    const reads = (from: number, to: number) => from === to - 1 || (from < to && to === stages - 1);
+    const all = Array.from({ length: stages }, (_, i) => i);
+    this.producers = all.filter((from) => reads(from, stage));
+    this.consumers = all.filter((to) => reads(stage, to));
+    const neighbours = { producers: this.producers, consumers: this.consumers };
+    const batches = calendar.validationBatches;
+    this.evaluation = new EvaluationMachine({ ...neighbours, batches, window: WINDOW });
+    const position = { schedule, stage, stages, inFlight };
+    this.machine = new StageMachine(
+      operations(position, calendar),
+      neighbours,
+      (update) => this.evaluation.pending === 0 || !calendar.validations.includes(update + 1),
+    );
+    this.#kept = outstanding(position, calendar.shape.micro_batches);
+    this.weights = new WeightVersions(schedule === "async" ? this.#kept + 2 : 3);
+  }
+
+  /** Does one thing, if there is one to do. */
+  work(calendar: Calendar, random: Random): boolean {
+    const step = this.evaluation.next();
+    const operation = this.machine.next();
+    if (step !== undefined && (operation === undefined || random.uniform() < 0.5)) {
+      this.#validate(step);
+    } else if (operation === undefined) {
+      return false;
+    } else {
+      if (operation.type === "update") this.#update(calendar);
+      else this.#compute(operation.type, operation.microBatch);
+      this.machine.completed();
+    }
+    return true;
+  }
+
+  #validate({ version, batch, validation }: EvaluationStep): void {
+    this.weights.pinned(version);
+    const of = { index: batch, validation, from: this.stage };
+    for (const to of this.consumers) this.send({ kind: "evaluate", to, ...of });
+    for (const to of this.producers) this.send({ kind: "evaluated", to, ...of });
+    const done = this.evaluation.completed();
+    if (done === undefined) return;
+    this.validated.push(done);
+    this.weights.unpin(done);
+  }
+
+  #update(calendar: Calendar): void {
+    const { version } = this.weights.advance();
+    for (const due of calendar.validations) {
+      if (due === version) this.evaluation.due(this.weights.pin());
+    }
+  }
+
+  #compute(type: "forward" | "backward" | "step", index: number): void {
+    const of = { from: this.stage, validation: 0, index };
+    if (type !== "backward") {
+      this.versions[index] = this.weights.version;
+      this.weights.stash(index);
+      this.#under++;
+      assert.ok(this.#under <= this.#kept, "more micro-batches under way than allowed");
+      for (const to of this.consumers) this.send({ kind: "forward", to, ...of });
+    }
+    if (type === "forward") return;
+    const { version } = this.weights.stashed(index);
+    assert.equal(version, this.versions[index], "backward with other weights");
+    this.staleness = Math.max(this.staleness, this.weights.version - version);
+    this.weights.release(index);
+    this.#under--;
+    for (const to of this.producers) this.send({ kind: "backward", to, ...of });
+  }
+
+  /** Takes in a message. */
+  receive({ kind, from, index, validation }: Message): void {
+    if (kind === "evaluate") this.evaluation.arrived(from, validation, index);
+    else if (kind === "evaluated") this.evaluation.acknowledged(from, validation, index);
+    else this.machine.arrived(kind, index, from);
+  }
+}
+
+interface Trace {
+  readonly versions: readonly number[][];
+  readonly staleness: readonly number[];
+  readonly validated: readonly number[][];
+}
+
+/** Runs all stages, delivering messages of different links in random order. */
+function simulate(o: Setting & { readonly seed: number }): Trace {
   const random = new Random(o.seed);
   const links = new Map<string, Message[]>();
-  // Neighbours, and a skip from each stage to the last one.
-  const reads = (to: number) =>
-    Array.from({ length: to }, (_, from) => from)
-      .filter((from) => from === to - 1 || to === stages - 1);
-  const trace: Trace = {
-    versions: Array.from({ length: stages }, () => []),
-    staleness: new Array<number>(stages).fill(0),
-    validated: Array.from({ length: stages }, () => []),
-  };
-  const nodes = Array.from({ length: stages }, (_, stage) => {
-    const producers = reads(stage);
-    const consumers = Array.from({ length: stages }, (_, to) => to)
-      .filter((to) => to > stage && reads(to).includes(stage));
-    const position = { schedule, stage, stages, inFlight };
-    const evaluation = new EvaluationMachine({
-      producers,
-      consumers,
-      batches: calendar.validationBatches,
-      window: WINDOW,
-    });
-    const machine = new StageMachine(
-      operations(position, calendar),
-      { producers, consumers },
-      (update) => evaluation.pending === 0 || !calendar.validations.includes(update + 1),
-    );
-    const kept = outstanding(position, calendar.shape.micro_batches);
-    const versions = new WeightVersions(schedule === "async" ? kept + 2 : 3);
-    return { stage, producers, consumers, machine, evaluation, versions, kept, under: 0 };
-  });
-  type Node = typeof nodes[number];
   const send = (message: Message) => {
     const key = `${message.from}>${message.to}`;
-    const queue = links.get(key) ?? [];
-    queue.push(message);
-    links.set(key, queue);
+    links.set(key, [...links.get(key) ?? [], message]);
   };
-  const work = (node: Node): boolean => {
-    const { stage, machine, versions, evaluation, producers, consumers } = node;
-    const step = evaluation.next();
-    const operation = machine.next();
-    if (step !== undefined && (operation === undefined || random.uniform() < 0.5)) {
-      versions.pinned(step.version);
-      const of = { index: step.batch, validation: step.validation, from: stage };
-      for (const to of consumers) send({ kind: "evaluate", to, ...of });
-      for (const to of producers) send({ kind: "evaluated", to, ...of });
-      const done = evaluation.completed();
-      if (done !== undefined) {
-        trace.validated[stage]!.push(done);
-        versions.unpin(done);
-      }
-      return true;
-    }
-    if (operation === undefined) return false;
-    const of = { from: stage, validation: 0 };
-    if (operation.type === "update") {
-      const { version } = versions.advance();
-      for (const due of calendar.validations) {
-        if (due === version) evaluation.due(versions.pin());
-      }
-    } else {
-      const { type, microBatch: index } = operation;
-      if (type !== "backward") {
-        trace.versions[stage]![index] = versions.version;
-        versions.stash(index);
-        node.under++;
-        assert.ok(node.under <= node.kept, "more micro-batches under way than allowed");
-        for (const to of consumers) send({ kind: "forward", to, index, ...of });
-      }
-      if (type !== "forward") {
-        const { version } = versions.stashed(index);
-        assert.equal(version, trace.versions[stage]![index], "backward with other weights");
-        const staleness = versions.version - version;
-        trace.staleness[stage] = Math.max(trace.staleness[stage]!, staleness);
-        versions.release(index);
-        node.under--;
-        for (const to of producers) send({ kind: "backward", to, index, ...of });
-      }
-    }
-    machine.completed();
+  const stages = Array.from({ length: o.stages }, (_, stage) => new FakeStage(stage, o, send));
+  const deliver = (key: string) => {
+    const [message, ...rest] = links.get(key)!;
+    links.set(key, rest);
+    stages[message!.to]!.receive(message!);
     return true;
   };
-  const deliver = (queue: Message[]) => {
-    const { kind, from, to, index, validation } = queue.shift()!;
-    const { machine, evaluation } = nodes[to]!;
-    if (kind === "evaluate") evaluation.arrived(from, validation, index);
-    else if (kind === "evaluated") evaluation.acknowledged(from, validation, index);
-    else machine.arrived(kind, index, from);
-  };
-  while (true) {
-    const queues = [...links.values()].filter((queue) => queue.length > 0);
-    const choices = [...nodes.keys(), ...queues.map((_, i) => stages + i)];
+  for (let moved = true; moved;) {
+    const waiting = [...links.keys()].filter((key) => links.get(key)!.length > 0);
+    const choices: (FakeStage | string)[] = [...stages, ...waiting];
     random.shuffle(choices);
-    const moved = choices.some((choice) => {
-      if (choice < stages) return work(nodes[choice]!);
-      deliver(queues[choice - stages]!);
-      return true;
-    });
-    if (!moved) break;
+    moved = choices.some((choice) =>
+      typeof choice === "string" ? deliver(choice) : choice.work(o.calendar, random)
+    );
   }
-  for (const { stage, machine, evaluation } of nodes) {
+  for (const { stage, machine, evaluation } of stages) {
     assert.ok(machine.finished, `stage ${stage} waits for ${JSON.stringify(machine.awaits)}`);
-    assert.equal(evaluation.finished, calendar.validations.length);
+    assert.equal(evaluation.finished, o.calendar.validations.length);
   }
-  return trace;
+  return {
+    versions: stages.map(({ versions }) => versions),
+    staleness: stages.map(({ staleness }) => staleness),
+    validated: stages.map(({ validated }) => validated),
+  };
 }
 
 const calendar = new Calendar({

@@ -3,8 +3,9 @@ import type { Calendar } from "./calendar.ts";
 /**
  * How micro-batches flow through the stages.
  *
- * - `async`: one-forward-one-backward without a flush (PipeDream, Harlap et al. 2018): a stage updates
- *   as soon as a gradient is there and keeps the weights of micro-batches that are still under way.
+ * - `async`: one-forward-one-backward without a flush (PipeDream, Harlap et al. 2018): a stage
+ *   updates as soon as a gradient is there and keeps the weights of micro-batches that are still
+ *   under way.
  * - `gpipe`: all forwards of a batch, then all backwards, then the update (Huang et al. 2019).
  * - `1f1b`: as gpipe, but a backward goes first as soon as it can (PipeDream-Flush).
  */
@@ -61,7 +62,9 @@ export function* operations(position: StagePosition, calendar: Calendar): Genera
   }
 }
 
-/** `count` micro-batches from `first`: `window` forwards, then a backward and a forward by turns. */
+/**
+ * `count` micro-batches from `first`: `window` forwards, then a backward and a forward by turns.
+ */
 function* interleave(
   position: StagePosition,
   calendar: Calendar,

@@ -17,8 +17,8 @@ export interface Awaited {
 }
 
 /**
- * A stage of the pipeline as a pure state machine: it walks a fixed order of operations and holds each
- * one back until the messages it needs have arrived. It knows no clock, socket or tensor.
+ * A stage of the pipeline as a pure state machine: it walks a fixed order of operations and holds
+ * each one back until the messages it needs have arrived. It knows no clock, socket or tensor.
  */
 export class StageMachine {
   readonly #order: Iterator<Operation>;

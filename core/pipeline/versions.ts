@@ -3,8 +3,8 @@ export type WeightVersion = number;
 
 /**
  * Which buffer holds which version of the weights. A forward keeps the version it used until its
- * backward is done, a validation until it is finished; an update reads the newest version and writes
- * the next one, in place where nothing keeps the newest.
+ * backward is done, a validation until it is finished; an update reads the newest version and
+ * writes the next one, in place where nothing keeps the newest.
  */
 export class WeightVersions {
   readonly #held: number[];
@@ -81,7 +81,9 @@ export class WeightVersions {
     this.#held[buffer]!--;
   }
 
-  /** Moves on to the next version: `from` is to be read and `to` to be written (they may be one). */
+  /**
+   * Moves on to the next version: `from` is to be read and `to` to be written (they may be one).
+   */
   advance(): { readonly from: number; readonly to: number; readonly version: WeightVersion } {
     const from = this.#current;
     const version = this.version + 1;

@@ -33,11 +33,18 @@ export interface CalibrationOptions {
   readonly cache?: string;
 }
 
+/** Measured operators. */
+export interface Calibration {
+  readonly times: OperatorTimes;
+  /** Keeps what is new in the cache file. */
+  save(): Promise<void>;
+}
+
 /**
- * Measures each operator of a model, forward and backward, alone and on made-up data. Operators that
- * differ in nothing are measured once, and not again while the cache file is there.
+ * Measures each operator of a model, forward and backward, alone and on made-up data. Operators
+ * that differ in nothing are measured once, and not again where they are in the cache file.
  */
-export async function calibrate(options: CalibrationOptions): Promise<OperatorTimes> {
+export async function calibrate(options: CalibrationOptions): Promise<Calibration> {
   const { graph, facts, batch, runtime, cache } = options;
   const known = cache === undefined ? new Map<string, OperatorTime>() : await readCache(cache);
   const before = known.size;
@@ -56,10 +63,13 @@ export async function calibrate(options: CalibrationOptions): Promise<OperatorTi
     }
     times.set(node.name, time);
   }
-  if (cache !== undefined && known.size > before) {
-    await writeWhole(cache, `${JSON.stringify(Object.fromEntries(known), null, 1)}\n`);
-  }
-  return times;
+  return {
+    times,
+    save: async () => {
+      if (cache === undefined || known.size === before) return;
+      await writeWhole(cache, `${JSON.stringify(Object.fromEntries(known), null, 1)}\n`);
+    },
+  };
 }
 
 /** Earlier results; a file that is damaged counts as none, for it can be made again. */

@@ -7,15 +7,16 @@ import {
   planLog,
   planTable,
 } from "../planning/mod.ts";
-import type { OperatorTimes, Plan } from "../planning/mod.ts";
+import type { Plan } from "../planning/mod.ts";
 import { Runtime } from "../runtime/mod.ts";
-import { buildPrograms, labelsFor, optimizerSlots } from "../training/mod.ts";
+import { buildPrograms, labelsFor, masksFor, optimizerSlots } from "../training/mod.ts";
 import type { LabelForm } from "../training/mod.ts";
 import { dirname } from "node:path";
 import { calibrate } from "./calibrate.ts";
+import type { Calibration } from "./calibrate.ts";
 import { microBatchesOf, readConfig } from "./config.ts";
 import type { Config } from "./config.ts";
-import { loadModel } from "./model_file.ts";
+import { inModelFile, loadModel } from "./model_file.ts";
 import type { LoadedModel } from "./model_file.ts";
 import { NodeData } from "./node_data.ts";
 import { checkReplaceable, writePlan } from "./plan_files.ts";
@@ -39,17 +40,18 @@ export async function clusterize(request: ClusterizeRequest): Promise<Clusterize
   const labels = await labelsOf(config, model);
   const microBatches = microBatchesOf(config);
   const clusters = clustersOf(request.clusters, nodes.length);
-  const times = await timesOf(request, config, {
-    runtime,
-    model,
-    batch: Math.ceil(batch / microBatches),
-    ...(request.dryRun ? {} : { cache: data.calibration }),
-  });
+  const calibration = await inModelFile(model.file, () =>
+    calibrationOf(request, config, {
+      runtime,
+      model,
+      batch: Math.ceil(batch / microBatches),
+      ...(request.dryRun ? {} : { cache: data.calibration }),
+    }));
   const plan = makePlan({
     graph: model.graph,
     facts: model.facts,
     model: { file: model.file, sha256: await sha256(model.bytes) },
-    ...(times === undefined ? {} : { times }),
+    ...(calibration === undefined ? {} : { times: calibration.times }),
     nodes,
     nodes_file: request.nodes,
     batch_size: batch,
@@ -62,22 +64,27 @@ export async function clusterize(request: ClusterizeRequest): Promise<Clusterize
     optimizer_slots: optimizerSlots(config.optimizer).length,
     ...(clusters === undefined ? {} : { clusters }),
   });
+  const programs = await inModelFile(
+    model.file,
+    () =>
+      plan.clusters.map(({ stages }) =>
+        buildPrograms({
+          graph: model.graph,
+          facts: model.facts,
+          stages: stages.map(({ operators }) => operators),
+          recompute: stages.map(({ recompute }) => recompute),
+          batch,
+          loss: config.loss,
+          ...(labels === undefined ? {} : { labels }),
+          labelsFrom: config.labels,
+          maskAs: masksFor(config.device),
+        })
+      ),
+  );
   const report = reportOf(plan);
   if (request.dryRun) return report;
   await checkReplaceable(data, request.force);
-  const programs = plan.clusters.map(({ stages }) =>
-    buildPrograms({
-      graph: model.graph,
-      facts: model.facts,
-      stages: stages.map(({ operators }) => operators),
-      recompute: stages.map(({ recompute }) => recompute),
-      batch,
-      loss: config.loss,
-      ...(labels === undefined ? {} : { labels }),
-      labelsFrom: config.labels,
-      maskAs: "input",
-    })
-  );
+  await calibration?.save();
   const files = await writePlan({ data, plan, programs, model: model.bytes, config });
   return { ...report, files };
 }
@@ -97,7 +104,7 @@ export async function labelsOf(config: Config, model: LoadedModel): Promise<Labe
 }
 
 /** Measured times, where the split goes by time. */
-function timesOf(
+function calibrationOf(
   request: ClusterizeRequest,
   config: Config,
   o: {
@@ -106,7 +113,7 @@ function timesOf(
     readonly batch: number;
     readonly cache?: string;
   },
-): Promise<OperatorTimes> | undefined {
+): Promise<Calibration> | undefined {
   if ((request.split ?? config.split) !== "time") return undefined;
   const { runtime, model, batch, cache } = o;
   const { graph, facts } = model;

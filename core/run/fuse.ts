@@ -53,16 +53,17 @@ async function trainedTensors(
     if (!await exists(trained)) {
       const half = await exists(checkpoint) ? ", only a checkpoint of a run that broke off" : "";
       throw new RavnError(
-        `stage ${stage} of cluster ${cluster} has no trained weights (${trained} is missing${half});` +
-          ` train the cluster with save: true, then fuse it`,
+        `stage ${stage} of cluster ${cluster} has no trained weights (${trained} is missing` +
+          `${half}); train the cluster with save: true, then fuse it`,
       );
     }
     const { tensors: own, state } = await readState(trained);
     run ??= { id: state.run_id, updates: state.updates, file: trained };
     if (!state.complete || state.run_id !== run.id || state.updates !== run.updates) {
       throw new RavnError(
-        `${trained} (run ${state.run_id}, ${state.updates} updates) and ${run.file} (run ${run.id}, ` +
-          `${run.updates} updates) are not of one complete run; train the cluster again`,
+        `${trained} (run ${state.run_id}, ${state.updates} updates) and ${run.file} ` +
+          `(run ${run.id}, ${run.updates} updates) are not of one complete run; ` +
+          `train the cluster again`,
       );
     }
     for (const [name, tensor] of own) tensors.set(name, tensor);

@@ -1,6 +1,6 @@
 import type { Calendar, EvaluationStep, Place } from "../pipeline/mod.ts";
 import { countCorrect } from "../training/mod.ts";
-import type { StageExecutor, StageManifest } from "../training/mod.ts";
+import type { StageEngine, StageManifest } from "../training/mod.ts";
 import type { RunEvent } from "./events.ts";
 import type { MetricsFiles } from "./metrics_files.ts";
 import type { StageObserver } from "./stage_run.ts";
@@ -13,14 +13,16 @@ type Head = NonNullable<StageManifest["head"]>;
 /** What a `LeafReport` tells the world through. */
 export interface LeafReportOptions {
   readonly head: Head;
-  readonly executor: StageExecutor;
+  readonly executor: Pick<StageEngine, "validationInput" | "validationOutput">;
   readonly files: MetricsFiles;
   readonly emit: (event: RunEvent) => void;
   /** Milliseconds of a steady clock. */
   readonly now_ms: () => number;
 }
 
-/** What the last stage learns: losses, throughput, validation; as events and in the metrics files. */
+/**
+ * What the last stage learns: losses, throughput, validation; as events and in the metrics files.
+ */
 export class LeafReport implements StageObserver {
   readonly #o: LeafReportOptions;
   #calendar: Calendar | undefined;

@@ -1,13 +1,16 @@
-import { RavnError } from "../error.ts";
+import { EXIT, messageOf, RavnError } from "../error.ts";
 import type { StageManifest } from "../training/mod.ts";
 import { dial, listen, parseAddress } from "../../transport/mod.ts";
-import type { Link, Session, Sockets } from "../../transport/mod.ts";
+import type { Closed, Link, Session, Sockets } from "../../transport/mod.ts";
+import { resolvesWithin } from "./deadline.ts";
 import type { RunHost } from "./events.ts";
 import type { NodeFile } from "./node_data.ts";
 import { neighboursOf } from "./stage_frames.ts";
 
 /** Time between two words about a peer that has not come. */
 const REMIND_MS = 2000;
+/** How long those that have come are told that others have not. */
+const FAREWELL_MS = 500;
 
 /** Whom to meet, and how. */
 export interface MeetingOptions {
@@ -24,18 +27,27 @@ export interface MeetingOptions {
 
 type Peer = NodeFile["peers"][number];
 
+/** The links of a stage, for as long as it runs. */
+export interface Meeting extends AsyncDisposable {
+  /** Links by stage. */
+  readonly links: ReadonlyMap<number, Link>;
+}
+
 /**
- * Connects a stage to all stages with which it exchanges tensors, whoever starts first: it dials the
- * later ones and lets the earlier ones in.
+ * Connects a stage to all stages with which it exchanges tensors, whoever starts first: it dials
+ * the later ones and lets the earlier ones in. It keeps its port until the meeting is disposed of,
+ * so that a node that is started twice learns so at once.
  *
- * @returns links by stage
- * @throws {RavnError} when the port is taken, a peer does not come in time, or has another token or plan
+ * @throws {RavnError} when the port is taken, a peer does not come in time, leaves before all have
+ * come, or has another token or plan; the peers that have come are told
  */
-export async function meetPeers(o: MeetingOptions): Promise<Map<number, Link>> {
+export async function meetPeers(o: MeetingOptions): Promise<Meeting> {
   const { node, manifest } = o;
   const { producers, consumers } = neighboursOf(manifest);
   const links = new Map<number, Link>();
-  if (producers.length + consumers.length === 0) return links;
+  if (producers.length + consumers.length === 0) {
+    return { links, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
   const session: Session = {
     self: { nodeId: node.name, address: addressOf(o, node.stage).address },
     token: o.token,
@@ -43,7 +55,12 @@ export async function meetPeers(o: MeetingOptions): Promise<Map<number, Link>> {
   };
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, o.host.signal]);
-  const arrivals = new Arrivals(o, producers);
+  const left = Promise.withResolvers<never>();
+  const came = (stage: number, link: Link) => {
+    links.set(stage, link);
+    link.closed.then((closed) => left.reject(leftEarly(link, closed)));
+  };
+  const arrivals = new Arrivals(o, producers, came);
   const listener = await listen({
     session,
     host: node.local_host,
@@ -53,22 +70,34 @@ export async function meetPeers(o: MeetingOptions): Promise<Map<number, Link>> {
     onLink: (link) => arrivals.came(link),
     onRefused: ({ message }) => o.host.emit({ event: "warning", message }),
   });
+  const dialled = consumers.map(async (stage) => {
+    came(stage, await dialStage(o, session, stage, signal));
+  });
   try {
-    const met = await Promise.all([
-      arrivals.all(signal),
-      ...consumers.map(async (stage): Promise<[number, Link][]> => [
-        [stage, await dialStage(o, session, stage, signal)],
-      ]),
-    ]);
-    for (const [stage, link] of met.flat()) links.set(stage, link);
-    return links;
+    await Promise.race([Promise.all([arrivals.all(signal), ...dialled]), left.promise]);
+    return { links, [Symbol.asyncDispose]: () => listener.close() };
   } catch (thrown) {
     stop.abort(thrown);
-    if (o.host.signal.aborted) throw new RavnError("stopped by the user", { exitCode: 130 });
-    throw thrown;
-  } finally {
-    listener.close();
+    const error = o.host.signal.aborted
+      ? new RavnError("stopped by the user", { exitCode: EXIT.interrupted })
+      : thrown;
+    const told = [...links.values()].map((link) => link.fail(messageOf(error)));
+    await resolvesWithin(FAREWELL_MS, Promise.all(told));
+    await listener.close();
+    throw error;
   }
+}
+
+function leftEarly({ peer }: Link, closed: Closed): RavnError {
+  const reason = closed.kind === "lost"
+    ? closed.error.message
+    : closed.kind === "bye"
+    ? closed.reason
+    : closed.message;
+  return new RavnError(
+    `${peer.nodeId} at ${peer.address} left before all nodes had met: ${reason}`,
+    { exitCode: EXIT.failure },
+  );
 }
 
 function addressOf({ node }: MeetingOptions, stage: number): Peer {
@@ -105,11 +134,16 @@ function waiting({ node, host }: MeetingOptions, { name, address }: Peer, attemp
 class Arrivals {
   readonly #o: MeetingOptions;
   readonly #expected: Map<string, number>;
-  readonly #links: [number, Link][] = [];
+  readonly #came: (stage: number, link: Link) => void;
   #arrived: () => void = () => {};
 
-  constructor(o: MeetingOptions, stages: readonly number[]) {
+  constructor(
+    o: MeetingOptions,
+    stages: readonly number[],
+    came: (stage: number, link: Link) => void,
+  ) {
     this.#o = o;
+    this.#came = came;
     this.#expected = new Map(stages.map((stage) => [addressOf(o, stage).name, stage]));
   }
 
@@ -120,39 +154,42 @@ class Arrivals {
       return;
     }
     this.#expected.delete(link.peer.nodeId);
-    this.#links.push([stage, link]);
+    this.#came(stage, link);
     this.#arrived();
   }
 
   /** Resolves when all have come. */
-  async all(signal: AbortSignal): Promise<[number, Link][]> {
-    const { node, timeout_s } = this.#o;
-    const start_ms = performance.now();
+  async all(signal: AbortSignal): Promise<void> {
+    const { timeout_s } = this.#o;
+    const end_ms = performance.now() + timeout_s * 1000;
     for (let attempt = 0; this.#expected.size > 0; attempt++) {
       signal.throwIfAborted();
-      const stages = [...this.#expected.values()].map((stage) => addressOf(this.#o, stage));
-      if (performance.now() - start_ms > timeout_s * 1000) {
-        const missing = stages.map(({ name, address }) => `${name} (${address})`).join(", ");
-        throw new RavnError(
-          `${node.name} waited ${timeout_s} s for ${missing} to connect; is it started, with the ` +
-            `same plan, and can it reach ${addressOf(this.#o, node.stage).address}?`,
-          { exitCode: 1 },
-        );
-      }
-      if (attempt > 0) { for (const peer of stages) waiting(this.#o, peer, attempt); }
-      await this.#pause(signal);
+      const left_ms = end_ms - performance.now();
+      const missing = [...this.#expected.values()].map((stage) => addressOf(this.#o, stage));
+      if (left_ms <= 0) throw this.#nobodyCame(missing);
+      if (attempt > 0) { for (const peer of missing) waiting(this.#o, peer, attempt); }
+      await this.#pause(Math.min(REMIND_MS, left_ms), signal);
     }
-    return this.#links;
   }
 
-  #pause(signal: AbortSignal): Promise<void> {
+  #nobodyCame(peers: readonly Peer[]): RavnError {
+    const { node, timeout_s } = this.#o;
+    const missing = peers.map(({ name, address }) => `${name} at ${address}`).join(" and ");
+    return new RavnError(
+      `${node.name} waited ${timeout_s} s for ${missing} to connect; is it started, with the ` +
+        `same plan, and can it reach ${addressOf(this.#o, node.stage).address}?`,
+      { exitCode: EXIT.failure },
+    );
+  }
+
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", done);
         resolve();
       };
-      const timer = setTimeout(done, REMIND_MS);
+      const timer = setTimeout(done, ms);
       signal.addEventListener("abort", done);
       this.#arrived = done;
     });

@@ -18,8 +18,8 @@ const FLUSH_EVERY_MS = 250;
 type MetricsFile = keyof typeof METRICS_FILES;
 
 /**
- * Appends metrics to their files as a run goes on, a few writes a second at most. Files of an earlier
- * run are kept under a number: `losses.txt` becomes `losses.1.txt`.
+ * Appends metrics to their files as a run goes on, a few writes a second at most. Files of an
+ * earlier run are kept under a number: `losses.txt` becomes `losses.1.txt`.
  */
 export class MetricsFiles implements AsyncDisposable {
   readonly #files: Readonly<Record<MetricsFile, Deno.FsFile>>;

@@ -50,3 +50,18 @@ export async function loadModel(
   const facts = await traceFacts(folded, evaluate, { batch, file });
   return { file, bytes, graph: folded, facts };
 }
+
+/**
+ * Does something with a model that does not know the file (or the stage's folder) it came from.
+ *
+ * @throws {RavnError} as `step` does, with the file's name
+ */
+export async function inModelFile<T>(file: string, step: () => T | Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (thrown) {
+    if (!(thrown instanceof RavnError)) throw thrown;
+    const { message, exitCode } = thrown;
+    throw new RavnError(`${file}: ${message}`, { exitCode, cause: thrown });
+  }
+}

@@ -2,8 +2,21 @@ import type { Tensor } from "../onnx/mod.ts";
 import { WeightVersions } from "../pipeline/mod.ts";
 import type { Calendar, Schedule } from "../pipeline/mod.ts";
 import type { Runtime } from "../runtime/mod.ts";
-import { learningRate, StageExecutor, WeightStore } from "../training/mod.ts";
-import type { OptimizerConfig, RateSchedule } from "../training/mod.ts";
+import {
+  DeviceExecutor,
+  DeviceWeights,
+  learningRate,
+  StageExecutor,
+  WeightStore,
+} from "../training/mod.ts";
+import type {
+  OptimizerConfig,
+  RateSchedule,
+  SlotCounts,
+  StageEngine,
+  StageWeights,
+  WeightStoreOptions,
+} from "../training/mod.ts";
 import type { StoredStage } from "./stage_files.ts";
 import { VALIDATION_WINDOW } from "./stage_mail.ts";
 import { copiesNeeded } from "./stage_run.ts";
@@ -17,56 +30,121 @@ export interface StageSettings {
   readonly optimizer: OptimizerConfig;
   readonly learningRate: RateSchedule;
   readonly seed: number;
+  /** Whether each epoch has an order of its own; matters where several stages read data. */
+  readonly shuffle?: boolean;
 }
 
 /** A stage in memory. */
 export interface OpenStage extends AsyncDisposable {
-  readonly executor: StageExecutor;
-  readonly weights: WeightStore;
+  readonly executor: StageEngine;
+  readonly weights: StageWeights;
   readonly versions: WeightVersions;
   readonly rate: (update: number, calendar: Calendar) => number;
   /** A copy of the newest weights and running statistics, by name. */
-  tensors(): Map<string, Tensor>;
+  tensors(): Promise<Map<string, Tensor>>;
 }
 
-/** Loads a stage's graphs and allocates all the memory that its training takes. */
+/** How `openStage` opens a stage. */
+export interface OpenStageOptions {
+  /**
+   * Where a stage keeps what it trains: in host memory that the optimizer's kernels reach, or as
+   * tensors of the runtime's device. A test takes the latter on the CPU.
+   */
+  readonly engine?: "host" | "device";
+}
+
+/** The two halves of a stage in memory, and whatever else is to be disposed of after them. */
+interface Halves {
+  readonly executor: StageEngine;
+  readonly weights: StageWeights;
+  readonly memory?: Disposable;
+}
+
+/** Everything an executor needs but its weights. */
+interface Opening {
+  readonly runtime: Runtime;
+  readonly stored: StoredStage;
+  readonly weights: WeightStoreOptions;
+  readonly slots: SlotCounts;
+  readonly seed: number;
+}
+
+/**
+ * Loads a stage's graphs and allocates all the memory that its training takes.
+ *
+ * @throws {RavnError} where the runtime's device cannot be used, saying what is missing
+ */
 export async function openStage(
   runtime: Runtime,
-  { manifest, models, tensors }: StoredStage,
+  stored: StoredStage,
   settings: StageSettings,
+  options: OpenStageOptions = {},
 ): Promise<OpenStage> {
+  const { manifest, tensors } = stored;
   const { stage, stages } = manifest;
   const { schedule, inFlight, microBatches, updateFrequency, optimizer, seed } = settings;
   const copies = copiesNeeded({ schedule, stage, stages, inFlight }, microBatches);
-  const weights = new WeightStore({
+  const weights = {
     runtime,
     parameters: manifest.parameters,
     initial: tensors,
     optimizer,
     versions: copies.versions,
     accumulates: microBatches * updateFrequency > 1,
-  });
+  };
+  const { engine = runtime.device === "cpu" ? "host" : "device" } = options;
+  const slots = { ...copies, validation: VALIDATION_WINDOW };
+  const opening = { runtime, stored, weights, slots, seed };
+  const halves = await (engine === "host" ? openOnHost(opening) : openOnDevice(opening));
+  const held = new WeightVersions(copies.versions);
+  return {
+    executor: halves.executor,
+    weights: halves.weights,
+    versions: held,
+    tensors: async () =>
+      new Map([
+        ...await halves.weights.tensors(held.buffer),
+        ...await halves.executor.statistics(),
+      ]),
+    rate: (update, calendar) => rateOf(settings, update, calendar),
+    async [Symbol.asyncDispose]() {
+      await halves.executor[Symbol.asyncDispose]();
+      halves.weights[Symbol.dispose]();
+      halves.memory?.[Symbol.dispose]();
+    },
+  };
+}
+
+async function openOnHost({ runtime, stored, slots, seed, ...o }: Opening): Promise<Halves> {
+  const { manifest, models, tensors: statistics } = stored;
+  const weights = new WeightStore(o.weights);
   const executor = await StageExecutor.open({
     runtime,
     manifest,
     models,
-    statistics: tensors,
+    statistics,
     weights,
-    slots: { ...copies, validation: VALIDATION_WINDOW },
+    slots,
     seed,
   });
-  const held = new WeightVersions(copies.versions);
-  return {
-    executor,
+  return { executor, weights };
+}
+
+async function openOnDevice({ runtime, stored, slots, seed, ...o }: Opening): Promise<Halves> {
+  const { manifest, models, tensors: statistics } = stored;
+  const memory = await runtime.deviceMemory();
+  const weights = await DeviceWeights.open({ ...o.weights, memory });
+  const executor = await DeviceExecutor.open({
+    runtime,
+    memory,
+    manifest,
+    models,
+    statistics,
     weights,
-    versions: held,
-    tensors: () => new Map([...weights.tensors(held.buffer), ...executor.statistics()]),
-    rate: (update, calendar) => rateOf(settings, update, calendar),
-    async [Symbol.asyncDispose]() {
-      await executor[Symbol.asyncDispose]();
-      weights[Symbol.dispose]();
-    },
-  };
+    slots,
+    seed,
+  });
+  return { executor, weights, memory };
 }
 
 function rateOf(settings: StageSettings, update: number, calendar: Calendar): number {

@@ -51,8 +51,8 @@ export interface PlanToWrite {
 }
 
 /**
- * Writes a plan into `node_data/`: everything aside first, then moved into place, so that a failure on
- * the way leaves the old plan as it was.
+ * Writes a plan into `node_data/`: everything aside first, then moved into place, so that a failure
+ * on the way leaves the old plan as it was.
  *
  * @returns the files, as seen from the folder of `ravn.yaml`
  */

@@ -1,6 +1,6 @@
 import { RavnError } from "../error.ts";
 import type { EvaluationStep, Place } from "../pipeline/mod.ts";
-import type { StageExecutor, StageManifest } from "../training/mod.ts";
+import type { StageEngine, StageManifest } from "../training/mod.ts";
 import type { Closed, Control, Link, TensorHead } from "../../transport/mod.ts";
 import { resolvesWithin } from "./deadline.ts";
 import { checkTensors, exchangeWith, Heads, neighboursOf } from "./stage_frames.ts";
@@ -41,7 +41,7 @@ interface Route extends Peer {
 /** What `StageMail` needs of the stage. */
 export interface MailOptions {
   readonly manifest: StageManifest;
-  readonly executor: StageExecutor;
+  readonly executor: StageEngine;
   /** Links to all producers and consumers, by stage. */
   readonly links: ReadonlyMap<number, Link>;
   readonly handlers: MailHandlers;
@@ -55,7 +55,7 @@ export class StageMail {
   readonly producers: readonly number[];
   readonly consumers: readonly number[];
   readonly #manifest: StageManifest;
-  readonly #executor: StageExecutor;
+  readonly #executor: StageEngine;
   readonly #handlers: MailHandlers;
   readonly #routes: ReadonlyMap<number, Route>;
   readonly #relayed: ReadonlySet<string>;

@@ -11,27 +11,23 @@ import type {
   EvaluationStep,
   Operation,
   Place,
-  RunShape,
   StagePosition,
   WeightVersions,
 } from "../pipeline/mod.ts";
-import type { StageExecutor, StageManifest, WeightStore } from "../training/mod.ts";
+import type { StageEngine, StageManifest, StageWeights } from "../training/mod.ts";
 import type { Closed, Identity, Link, TensorHead } from "../../transport/mod.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { resolvesWithin } from "./deadline.ts";
+import type { StageSettings } from "./open_stage.ts";
+import { checkTerms } from "./run_terms.ts";
+import type { RunTerms } from "./run_terms.ts";
 import { StageMail, VALIDATION_WINDOW } from "./stage_mail.ts";
 import type { Peer } from "./stage_mail.ts";
 
-/** The others are told of a failure; those that take nothing are not waited for longer than this. */
+/**
+ * The others are told of a failure; those that take nothing are not waited for longer than this.
+ */
 const FAREWELL_MS = 500;
-
-/** What every stage must agree on before the first batch; the root tells it. */
-export interface RunTerms {
-  readonly run_id: string;
-  readonly schedule: StagePosition["schedule"];
-  readonly in_flight: number;
-  readonly shape: RunShape;
-}
 
 /** What a stage learns as it trains. */
 export interface StageObserver {
@@ -51,10 +47,10 @@ export interface StageRunOptions {
   /** Name of this node. */
   readonly node: string;
   readonly manifest: StageManifest;
-  readonly executor: StageExecutor;
-  readonly weights: WeightStore;
+  readonly executor: StageEngine;
+  readonly weights: StageWeights;
   readonly versions: WeightVersions;
-  readonly terms: Pick<RunTerms, "schedule" | "in_flight"> & { readonly micro_batches: number };
+  readonly settings: StageSettings;
   readonly links: ReadonlyMap<number, Link>;
   readonly source?: BatchSource;
   /** Learning rate of an update. */
@@ -71,8 +67,8 @@ interface Course {
 }
 
 /**
- * Trains one stage: runs what the state machines say, feeds them with what arrives, and sends on what
- * comes out. One operation at a time; messages travel while it computes.
+ * Trains one stage: runs what the state machines say, feeds them with what arrives, and sends on
+ * what comes out. One operation at a time; messages travel while it computes.
  */
 export class StageRun {
   readonly #o: StageRunOptions;
@@ -188,7 +184,8 @@ export class StageRun {
     }
     this.#begun = text;
     const terms = JSON.parse(text) as RunTerms;
-    this.#checkTerms(terms);
+    const { node, settings, source } = this.#o;
+    checkTerms(terms, { node, settings, source });
     const { stage, stages } = this.#o.manifest;
     const { producers, consumers } = this.#mail;
     const calendar = new Calendar(terms.shape);
@@ -198,10 +195,8 @@ export class StageRun {
       batches: calendar.validationBatches,
       window: VALIDATION_WINDOW,
     });
-    const order = operations(
-      { schedule: terms.schedule, inFlight: terms.in_flight, stage, stages },
-      calendar,
-    );
+    const { schedule, inFlight } = settings;
+    const order = operations({ schedule, inFlight, stage, stages }, calendar);
     const validated = new Set(calendar.validations);
     const mayUpdate = (update: number) => evaluation.pending === 0 || !validated.has(update + 1);
     const machine = new StageMachine(order, { producers, consumers }, mayUpdate);
@@ -209,17 +204,6 @@ export class StageRun {
     this.#mail.sendBegin(text);
     this.#o.observer.begun?.(calendar, terms);
     this.#wake();
-  }
-
-  #checkTerms({ schedule, in_flight, shape }: RunTerms): void {
-    const { node, terms } = this.#o;
-    const told =
-      `schedule ${schedule}, in_flight ${in_flight}, micro_batches ${shape.micro_batches}`;
-    const own = `schedule ${terms.schedule}, in_flight ${terms.in_flight}, ` +
-      `micro_batches ${terms.micro_batches}`;
-    if (told !== own) {
-      throw new RavnError(`the root trains with ${told}; ${node} has ${own}: use one ravn.yaml`);
-    }
   }
 
   async #loop(): Promise<void> {
@@ -274,7 +258,7 @@ export class StageRun {
         await this.#step(operation.microBatch);
         break;
       case "update":
-        this.#update(operation.update);
+        await this.#update(operation.update);
     }
     machine.completed();
   }
@@ -332,15 +316,15 @@ export class StageRun {
     return m === 0 || this.#started().calendar.place(m - 1).closesUpdate;
   }
 
-  #update(update: number): void {
+  async #update(update: number): Promise<void> {
     const { weights, versions, executor, rate, observer } = this.#o;
     const { calendar, evaluation } = this.#started();
     const { from, to, version } = versions.advance();
     const learningRate = rate(update, calendar);
-    weights.update(from, to, { rate: learningRate, update });
+    await weights.update(from, to, { rate: learningRate, update });
     observer.updated?.(update, learningRate);
     const due = calendar.validations.filter((validated) => validated === version);
-    if (due.length > 0) executor.keepStatistics();
+    if (due.length > 0) await executor.keepStatistics();
     for (const _ of due) evaluation.due(versions.pin());
   }
 

@@ -1,10 +1,11 @@
 import { Runtime } from "../runtime/mod.ts";
-import { buildPrograms } from "../training/mod.ts";
+import type { Device } from "../runtime/mod.ts";
+import { buildPrograms, masksFor } from "../training/mod.ts";
 import type { StageProgram } from "../training/mod.ts";
 import { labelsOf } from "./clusterize.ts";
 import type { Config } from "./config.ts";
 import { withTensors, writeTrained } from "./fuse.ts";
-import { loadModel } from "./model_file.ts";
+import { inModelFile, loadModel } from "./model_file.ts";
 import type { LoadedModel } from "./model_file.ts";
 import { openStage } from "./open_stage.ts";
 import { RunData } from "./run_data.ts";
@@ -13,19 +14,24 @@ import type { LocalTraining } from "./train.ts";
 import { settingsOf, termsOf, trainStage } from "./train_stage.ts";
 
 /** The whole model as one stage. */
-async function wholeProgram(config: Config, model: LoadedModel): Promise<StageProgram> {
+async function wholeProgram(
+  config: Config,
+  model: LoadedModel,
+  device: Device,
+): Promise<StageProgram> {
   const labels = await labelsOf(config, model);
-  const [program] = buildPrograms({
-    graph: model.graph,
-    facts: model.facts,
-    stages: [model.graph.nodes.map(({ name }) => name)],
-    recompute: [false],
-    batch: config.batch_size,
-    loss: config.loss,
-    ...(labels === undefined ? {} : { labels }),
-    labelsFrom: "root",
-    maskAs: "input",
-  });
+  const [program] = await inModelFile(model.file, () =>
+    buildPrograms({
+      graph: model.graph,
+      facts: model.facts,
+      stages: [model.graph.nodes.map(({ name }) => name)],
+      recompute: [false],
+      batch: config.batch_size,
+      loss: config.loss,
+      ...(labels === undefined ? {} : { labels }),
+      labelsFrom: "root",
+      maskAs: masksFor(device),
+    }));
   return program!;
 }
 
@@ -37,12 +43,12 @@ async function wholeProgram(config: Config, model: LoadedModel): Promise<StagePr
 export async function trainSingle(o: LocalTraining): Promise<string[]> {
   const { request, config, home, out, host } = o;
   const threads = request.threads ?? (config.threads === "auto" ? undefined : config.threads);
-  using runtime = Runtime.open({
-    ...(threads === undefined ? {} : { threads }),
-    device: request.device ?? config.device,
-  });
-  const model = await loadModel(config.model, runtime.evaluate, config.batch_size);
-  const stored = storedStage(await wholeProgram(config, model));
+  const device = request.device ?? config.device;
+  // What is traced and folded must not depend on where the model is trained.
+  const { evaluate } = Runtime.open(threads === undefined ? {} : { threads });
+  using runtime = Runtime.open({ device });
+  const model = await loadModel(config.model, evaluate, config.batch_size);
+  const stored = storedStage(await wholeProgram(config, model, device));
   const settings = settingsOf(config, { schedule: config.schedule, inFlight: 1 });
   await using stage = await openStage(runtime, stored, settings);
   const source = await RunData.open(stored.manifest.inputs, { ...config.data, seed: config.seed });
@@ -59,7 +65,7 @@ export async function trainSingle(o: LocalTraining): Promise<string[]> {
     host,
     save: async () => {
       if (!config.save) return;
-      const graph = withTensors(model.graph, stage.tensors(), model.file);
+      const graph = withTensors(model.graph, await stage.tensors(), model.file);
       files = await writeTrained(graph, { out, force: request.force });
     },
     broken: () => Promise.resolve(),

@@ -7,9 +7,10 @@ import type { RunHost } from "./events.ts";
 import { LeafReport } from "./leaf_report.ts";
 import { MetricsFiles } from "./metrics_files.ts";
 import type { OpenStage, StageSettings } from "./open_stage.ts";
+import type { RunTerms } from "./run_terms.ts";
 import type { StoredStage } from "./stage_files.ts";
 import { StageRun } from "./stage_run.ts";
-import type { RunTerms, StageObserver } from "./stage_run.ts";
+import type { StageObserver } from "./stage_run.ts";
 
 /** How far a stage has come. */
 export interface StageProgress {
@@ -51,6 +52,7 @@ export function settingsOf(
     optimizer: config.optimizer,
     learningRate: config.lr_schedule,
     seed: config.seed,
+    shuffle: config.data.shuffle,
   };
 }
 
@@ -62,8 +64,7 @@ export function termsOf(
 ): RunTerms {
   return {
     run_id: crypto.randomUUID(),
-    schedule: settings.schedule,
-    in_flight: settings.inFlight,
+    settings,
     shape: {
       epochs: config.epochs,
       samples: o.source.samples,
@@ -89,7 +90,6 @@ export async function trainStage(o: StageTraining): Promise<void> {
     now_ms: () => performance.now(),
   });
   const progress: StageProgress = { run_id: "", updates: 0 };
-  const { schedule, inFlight, microBatches } = o.settings;
   const run = new StageRun({
     node: o.node,
     manifest,
@@ -97,7 +97,7 @@ export async function trainStage(o: StageTraining): Promise<void> {
     weights,
     versions,
     rate,
-    terms: { schedule, in_flight: inFlight, micro_batches: microBatches },
+    settings: o.settings,
     links: o.links,
     ...(o.source === undefined ? {} : { source: o.source }),
     observer: observe(o, report, progress),

@@ -27,8 +27,12 @@ export class Binding implements Disposable {
   /** What is bound: a value, or undefined for an output that ONNX Runtime allocates. */
   readonly #inputs = new Map<string, Bindable>();
   readonly #outputs = new Map<string, Bindable | undefined>();
-  /** Inputs in host memory that each run copies to the device, as values of the binding's own. */
-  readonly #copied = new Map<string, Value>();
+  /**
+   * Inputs that each run binds anew, since binding copies what lies where the graph does not read
+   * it: values in host memory (as the binding's own), and device tensors that an operator without a
+   * kernel for the device reads on the host.
+   */
+  readonly #copied = new Map<string, Bindable>();
   readonly #names = new Map<string, Uint8Array<ArrayBuffer>>();
   /** Handles of all bound outputs after a run, where some of them were allocated by it. */
   #results: Map<string, Handle> | undefined;
@@ -60,20 +64,16 @@ export class Binding implements Disposable {
 
   /**
    * Reads the input `name` from `value` in all runs to come. A device other than the CPU copies a
-   * value in host memory at the start of each run, so it reads what the memory then holds.
+   * value in host memory at the start of each run, so it reads what the memory then holds. A device
+   * tensor must outlive the runs.
    */
   input(name: string, value: Bindable): void {
     const handle = this.#idle();
     if (this.#inputs.get(name) === value) return;
     checkFit("input", this.#session.port("input", name), value);
-    this.#copied.get(name)?.[Symbol.dispose]();
-    this.#copied.delete(name);
-    if (this.#session.copiesInputs && value instanceof Value) {
-      const { dtype, dims, bytes } = value;
-      this.#copied.set(name, Value.over(this.#environment, dtype, dims, bytes));
-    } else {
-      this.#bindInput(handle, name, value);
-    }
+    this.#releaseCopied(name);
+    if (this.#session.copiesInputs) this.#copied.set(name, this.#held(value));
+    else this.#bindInput(handle, name, value);
     this.#inputs.set(name, value);
   }
 
@@ -168,8 +168,7 @@ export class Binding implements Disposable {
     call.ReleaseIoBinding(this.#handle);
     if (this.#runOptions !== undefined) call.ReleaseRunOptions(this.#runOptions);
     this.#handle = undefined;
-    for (const value of this.#copied.values()) value[Symbol.dispose]();
-    this.#copied.clear();
+    for (const name of this.#copied.keys()) this.#releaseCopied(name);
     this.#inputs.clear();
     this.#outputs.clear();
     this.#left();
@@ -229,6 +228,19 @@ export class Binding implements Disposable {
   #bindInput(handle: Handle, name: string, value: Bindable): void {
     const { api } = this.#environment;
     api.check(api.call.BindInput(handle, this.#name(name), value.handle));
+  }
+
+  /** A value in host memory as one of the binding's own, which the caller's disposal leaves. */
+  #held(value: Bindable): Bindable {
+    if (!(value instanceof Value)) return value;
+    const { dtype, dims, bytes } = value;
+    return Value.over(this.#environment, dtype, dims, bytes);
+  }
+
+  #releaseCopied(name: string): void {
+    const value = this.#copied.get(name);
+    if (value instanceof Value) value[Symbol.dispose]();
+    this.#copied.delete(name);
   }
 
   #copyInputs(handle: Handle): void {

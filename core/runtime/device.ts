@@ -8,7 +8,7 @@ import {
   type Tensor,
   writeModel,
 } from "../onnx/mod.ts";
-import { encodeCString, type Handle } from "./api.ts";
+import { encodeCString, type Handle, pointerAt } from "./api.ts";
 import type { Environment } from "./environment.ts";
 import { alignedBytes } from "./memory.ts";
 import { type Device, MEMORY_NAMES } from "./provider.ts";
@@ -105,6 +105,43 @@ export class DeviceMemory implements Disposable {
         BigInt(dims.length),
         DTYPES[dtype].code,
         out,
+      )
+    );
+    return new DeviceTensor(dtype, dims, handle, (value) => api.call.ReleaseValue(value));
+  }
+
+  /** Whether a view may begin inside a tensor: a buffer of WebGPU has no address to add to. */
+  get addressable(): boolean {
+    return this.device !== "webgpu";
+  }
+
+  /**
+   * A tensor over part of the memory of `tensor`, without a copy: its first elements, or those from
+   * byte `offset` on where the memory is {@linkcode addressable}. Dispose of it before `tensor`.
+   *
+   * @throws {RangeError} where `tensor` ends before the view, or cannot be entered at `offset`.
+   */
+  view(tensor: DeviceTensor, dims: readonly number[], offset = 0): DeviceTensor {
+    const { dtype } = tensor;
+    const size = byteCount(dtype, dims);
+    if (offset < 0 || offset + size > byteCount(dtype, tensor.dims)) {
+      throw new RangeError(`${dtype} [${dims}] at byte ${offset} is not within [${tensor.dims}]`);
+    }
+    if (offset > 0 && !this.addressable) {
+      throw new RangeError(`a view on ${this.device} begins where its tensor does`);
+    }
+    const { api } = this.#environment;
+    const out = new BigUint64Array(1);
+    api.check(api.call.GetTensorMutableData(tensor.handle, out));
+    const handle = api.handle((result) =>
+      api.call.CreateTensorWithDeviceDataAsOrtValue(
+        this.#memory,
+        Deno.UnsafePointer.offset(pointerAt(out), offset),
+        BigInt(size),
+        BigInt64Array.from(dims, BigInt),
+        BigInt(dims.length),
+        DTYPES[dtype].code,
+        result,
       )
     );
     return new DeviceTensor(dtype, dims, handle, (value) => api.call.ReleaseValue(value));

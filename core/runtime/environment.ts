@@ -54,6 +54,8 @@ export function environmentOf(o: { threads?: number; library?: string } = {}): E
 function create(o: { threads?: number; library?: string }): Environment {
   const threads = o.threads ?? defaultThreads();
   const library = findLibrary(o.library);
+  // Without this the library prepares to report to its makers, and leaves a log in /tmp a process.
+  Deno.env.set("ORT_DISABLE_TELEMETRY", "1");
   const api = Api.load(library);
   const hostMemory = api.handle((out) =>
     api.call.CreateCpuMemoryInfo(0, /* OrtDeviceAllocator */ 0, /* OrtMemTypeDefault */ out)

@@ -4,7 +4,7 @@ export { Runtime } from "./runtime.ts";
 export type { Device } from "./provider.ts";
 export type { DeviceMemory, DeviceTensor } from "./device.ts";
 export type { Optimization, Port, Session } from "./session.ts";
-export type { Binding } from "./binding.ts";
+export type { Bindable, Binding } from "./binding.ts";
 export { copyOf, type TensorView, Value } from "./value.ts";
 export { alignedBytes, ALIGNMENT_BYTES } from "./memory.ts";
 export { Arena, floatsOf, paddedSize } from "./arena.ts";

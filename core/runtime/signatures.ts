@@ -81,6 +81,8 @@ export const SIGNATURES = {
   ReleaseMemoryInfo: release(94),
 
   CreateTensorWithDataAsOrtValue: status(49, P, B, "usize", B, "usize", "i32", B),
+  /** The function before, for data that JavaScript cannot address. */
+  CreateTensorWithDeviceDataAsOrtValue: status(49, P, P, "usize", B, "usize", "i32", B),
   CreateTensorAsOrtValue: status(48, P, B, "usize", "i32", B),
   GetTensorMutableData: status(51, P, B),
   GetTensorTypeAndShape: status(65, P, B),

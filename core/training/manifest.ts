@@ -102,7 +102,9 @@ export const stageManifest = z.object({
 /** @see stageManifest */
 export type StageManifest = z.infer<typeof stageManifest>;
 
-/** Name of the graph input by which a micro-batch's share in its update is given (float32 scalar). */
+/**
+ * Name of the graph input by which a micro-batch's share in its update is given (float32 scalar).
+ */
 export const SCALE = "ravn.scale";
 
 /** Name of the graph input that takes the labels. */

@@ -3,9 +3,21 @@ export * from "./manifest.ts";
 export { buildPrograms } from "./program.ts";
 export type { LabelForm, ProgramInput, StageGraphs, StageProgram } from "./program.ts";
 export { modelTensors } from "./parameters.ts";
+export type {
+  Eventual,
+  SlotCounts,
+  StageEngine,
+  StageModels,
+  StageWeights,
+  StepOptions,
+} from "./stage_engine.ts";
 export { StageExecutor } from "./executor.ts";
-export type { ExecutorOptions, SlotCounts, StageModels } from "./executor.ts";
+export type { ExecutorOptions } from "./executor.ts";
 export { WeightStore } from "./weight_store.ts";
+export type { WeightStoreOptions } from "./weight_store.ts";
+export { masksFor } from "./stage_masks.ts";
+export { DeviceExecutor } from "./device_executor.ts";
+export { DeviceWeights } from "./device_weights.ts";
 export * from "./loss.ts";
 export * from "./optimizer.ts";
 export { learningRate } from "./learning_rate.ts";

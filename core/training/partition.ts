@@ -69,7 +69,8 @@ function stageOfNodes(graph: Graph, stages: readonly (readonly string[])[]): Map
  *
  * @param stages names of the nodes of each stage
  * @param head values that the last stage needs besides (the output that the loss reads)
- * @throws {RavnError} when the stages do not cover the model, or a node would read a later stage's value
+ * @throws {RavnError} when the stages do not cover the model, or a node would read a later stage's
+ * value
  */
 export function partition(
   graph: Graph,

@@ -11,8 +11,9 @@ interface Sized {
 }
 
 /**
- * Memory for the values of some ports, in `slots` copies, so that several micro-batches can be under
- * way. Everything is allocated once, for the largest micro-batch; a smaller one uses the beginning.
+ * Memory for the values of some ports, in `slots` copies, so that several micro-batches can be
+ * under way. Everything is allocated once, for the largest micro-batch; a smaller one uses the
+ * beginning.
  */
 export class PortBuffers implements Disposable {
   readonly #runtime: Runtime;

@@ -1,4 +1,10 @@
-import { differentiate, inferenceForm, trainingForm } from "../autodiff/mod.ts";
+import {
+  differentiate,
+  inferenceForm,
+  SEED_INPUT,
+  STEP_INPUT,
+  trainingForm,
+} from "../autodiff/mod.ts";
 import type { Gradients, TrainingGraph } from "../autodiff/mod.ts";
 import { isFloat } from "../onnx/mod.ts";
 import type { Facts, Graph, Tensor } from "../onnx/mod.ts";
@@ -13,6 +19,7 @@ import { factOf, partition } from "./partition.ts";
 import type { StagePart } from "./partition.ts";
 import { assemble, freeValues, liveNodes, portOf } from "./stage_graphs.ts";
 import type { Piece } from "./stage_graphs.ts";
+import { incomingGradients, maskPorts } from "./stage_ports.ts";
 
 /** The graphs of one stage. The last stage has `step` in the place of `forward` and `backward`. */
 export interface StageGraphs {
@@ -70,8 +77,8 @@ function headValue(graph: Graph, loss: LossConfig): string {
 /**
  * Writes the training graphs of every stage of a model.
  *
- * Stages are made from the last to the first, since a stage sends back gradients only for values that
- * have one, and takes in those that later stages send.
+ * Stages are made from the last to the first, since a stage sends back gradients only for values
+ * that have one, and takes in those that later stages send.
  *
  * @throws {RavnError} naming the node and operator where a gradient is not known
  */
@@ -350,18 +357,12 @@ class ProgramBuilder {
   #fed(manifest: StageManifest, facts: Facts): Port[] {
     return [
       ...manifest.inputs,
-      ...manifest.outputs.flatMap(({ dtype, dims, to }) =>
-        to.flatMap(({ gradient }) =>
-          gradient === undefined ? [] : [{ value: gradient, dtype, dims }]
-        )
-      ),
+      ...incomingGradients(manifest),
       ...manifest.parameters.map(({ name }) => portOf(facts, name)),
-      ...manifest.masks.map(({ input, dims }) => ({
-        value: input,
-        dtype: "float32" as const,
-        dims,
-      })),
-      { value: SCALE, dtype: "float32" as const, dims: [] },
+      ...maskPorts(manifest),
+      { value: SEED_INPUT, dtype: "uint32", dims: [1] },
+      { value: STEP_INPUT, dtype: "uint32", dims: [1] },
+      { value: SCALE, dtype: "float32", dims: [] },
     ];
   }
 

@@ -14,9 +14,9 @@ interface Entry {
 }
 
 /**
- * Running mean and variance of normalization layers. Once a micro-batch
- * `running ← (1 − momentum)·running + momentum·batch`, where the variance of a batch of n elements is
- * taken without bias, times n/(n−1), as PyTorch does.
+ * Running mean and variance of normalization layers. Once a micro-batch `running ← (1 −
+ * momentum)·running + momentum·batch`, where the variance of a batch of n elements is taken without
+ * bias, times n/(n−1), as PyTorch does.
  */
 export class RunningStatistics {
   readonly #entries: readonly Entry[];

@@ -6,6 +6,7 @@ import type { Runtime, Value } from "../runtime/mod.ts";
 import type { Parameter } from "./manifest.ts";
 import { optimizerSlots, updateParameters } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer.ts";
+import type { StageWeights } from "./stage_engine.ts";
 
 /** Bytes that one slab of an arena may take; a group of parameters lies in one slab. */
 const GROUP_BYTES_MAX = 2 ** 31;
@@ -42,10 +43,10 @@ interface Bound {
 }
 
 /**
- * A stage's weights in all versions that are in use, with gradients and optimizer state, in an arena:
- * the graphs write gradients into it and the optimizer sweeps over it, with no copy between.
+ * A stage's weights in all versions that are in use, with gradients and optimizer state, in an
+ * arena: the graphs write gradients into it and the optimizer sweeps over it, with no copy between.
  */
-export class WeightStore implements Disposable {
+export class WeightStore implements StageWeights {
   readonly #optimizer: OptimizerConfig;
   readonly #groups: readonly Group[];
   readonly #bound = new Map<string, Bound>();
@@ -130,7 +131,9 @@ export class WeightStore implements Disposable {
     }
   }
 
-  /** Makes the weights of buffer `to` from those of `from` and the gradients; `update` is from 0. */
+  /**
+   * Makes the weights of buffer `to` from those of `from` and the gradients; `update` is from 0.
+   */
   update(from: number, to: number, at: { readonly rate: number; readonly update: number }): void {
     for (const { weights, gradients, state } of this.#groups) {
       const arrays = { weights: weights[from]!, out: weights[to]!, gradients, slots: state };

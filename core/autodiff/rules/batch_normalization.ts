@@ -1,4 +1,5 @@
 import { floatOf, intOf, tensor } from "../../onnx/mod.ts";
+import { elementsPerChannel } from "../batch_statistics.ts";
 import type { Call } from "../call.ts";
 import { float } from "../emit.ts";
 import { rule, type RuleEntry } from "../rule.ts";
@@ -25,8 +26,9 @@ function statisticsOf(call: Call): { mean: string; variance: string; training: b
 
 /** One number a channel, the same for all. */
 function channels(call: Call, value: number): string {
-  const [count] = call.fixedDims(call.input(0), 1);
-  return call.emit.constant(tensor(call.type, [count!], new Array<number>(count!).fill(value)));
+  const count = call.dims(call.input(0))[1];
+  if (typeof count !== "number") call.refuse("the number of channels follows the batch");
+  return call.emit.constant(tensor(call.type, [count], new Array<number>(count).fill(value)));
 }
 
 /** x̂ = (x − mean) / √(variance + ε). */
@@ -44,11 +46,9 @@ function otherAxes(call: Call): number[] {
 /** Number of elements of a channel, as a float of one element. */
 function count(call: Call): string {
   const { emit, type } = call;
-  const [samples, , ...map] = call.dims(call.input(0));
-  const area = map.reduce<number>((product, extent) => product * Number(extent), 1);
-  if (typeof samples === "number") return emit.scalar(type, samples * area);
-  const elements = emit.extent(samples!.perSample * area, call.references(call.input(0)));
-  return emit.cast(elements, type);
+  const elements = elementsPerChannel(call.dims(call.input(0)));
+  if (typeof elements === "number") return emit.scalar(type, elements);
+  return emit.cast(emit.extent(elements.perSample, call.references(call.input(0))), type);
 }
 
 /** Means over the batch of dy and of dy x̂: dbias and dscale divided by the count. */

@@ -13,11 +13,12 @@ export const conv: RuleEntry = [
     const { dy, emit } = call;
     const shape = convShapeOf(call);
     const about = { operator: "Conv", shape } as const;
-    const { choose } = call.around;
+    const { choose, threads } = call.around;
     const data = () =>
       chosen({ ...about, gradient: "data" }, dataFormulations, preferredData(shape), choose);
+    const usual = preferredWeight(shape, threads);
     const weight = () =>
-      chosen({ ...about, gradient: "weight" }, weightFormulations, preferredWeight(shape), choose);
+      chosen({ ...about, gradient: "weight" }, weightFormulations, usual, choose);
     const spatial = shape.window.kernel.map((_, i) => i + 2);
     return [
       () => data().emit(call, shape),

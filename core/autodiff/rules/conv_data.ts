@@ -1,9 +1,19 @@
 import type { Call } from "../call.ts";
 import type { Formulation } from "../formulation.ts";
+import { channelsFirst, gatheredColumns, type Place, positions } from "./conv_rows.ts";
 import { area, type ConvShape, isPointwise, padsWithinReach } from "./conv_shape.ts";
-import { leftOver, reach, slidingAttributes } from "./window.ts";
+import { leftOver, reach, slidingAttributes, type Window } from "./window.ts";
 
 const BEYOND = 2 ** 53 - 1;
+
+/** Maps of up to so many positions are small: there a kernel call for each sample costs most. */
+const SMALL_MAP = 16;
+
+/** Rows of fewer channels are not worth copying one by one. */
+const GATHERED_CHANNELS_MIN = 16;
+
+/** A convolution with fewer filters leaves the machine's vectors half empty. */
+const FLIPPED_CHANNELS_MIN = 8;
 
 /** Works for every shape: the transposed convolution is the adjoint by definition. */
 const transposed: Formulation = {
@@ -59,8 +69,8 @@ const flipped: Formulation = {
 };
 
 /** A kernel of one element: dx[n] = Wᵀ dy[n] for matrices W[M, C] and dy[n] = [M, P]. */
-const product: Formulation = {
-  name: "product",
+const pointwise: Formulation = {
+  name: "pointwise",
   applies: (shape) => isPointwise(shape) && shape.groups === 1,
   emit: (call, { filters, channels, window }) => {
     const { emit, dy, type } = call;
@@ -72,11 +82,52 @@ const product: Formulation = {
   },
 };
 
-/** The ways to write the gradient of a convolution's input. */
-export const dataFormulations: readonly Formulation[] = [product, flipped, transposed];
+/** For each element of the input and each kernel element, the output that they have in common. */
+function outputsReading(window: Window): Place[][] {
+  const { input, output, kernel, strides, dilations, begins } = window;
+  const taps = positions(kernel);
+  return positions(input).map((at) =>
+    taps.map((tap) => {
+      const place = at.map((x, i) => (x + begins[i]! - tap[i]! * dilations[i]!) / strides[i]!);
+      const inside = place.every((o, i) => Number.isInteger(o) && o >= 0 && o < output[i]!);
+      return inside ? place : undefined;
+    })
+  );
+}
 
-/** The way that is used unless something else was measured. */
+/** One product over all samples and positions: columns of dy, gathered by rows, times W. */
+const gathered: Formulation = {
+  name: "gathered",
+  applies: ({ groups }) => groups === 1,
+  emit: (call, { filters, channels, window }) => {
+    const { emit, dy } = call;
+    const columns = gatheredColumns(
+      call,
+      dy,
+      call.dims(call.output()),
+      outputsReading(window),
+    );
+    const taps = area(window.kernel);
+    const stack = emit.reshape(call.input(1), [filters, channels, taps]);
+    const weight = emit.reshape(emit.transpose(stack, [2, 0, 1]), [taps * filters, channels]);
+    const rows = emit.node("MatMul", [columns, weight]);
+    return channelsFirst(call, rows, call.dims(call.input(0)));
+  },
+};
+
+/** The ways to write the gradient of a convolution's input. */
+export const dataFormulations: readonly Formulation[] = [pointwise, gathered, flipped, transposed];
+
+/**
+ * The way that is used unless something else was measured. Columns cost most: `flipped` makes M k of
+ * them for each input position, `transposed` C k for each output position, but on one thread.
+ */
 export function preferredData(shape: ConvShape): Formulation {
-  if (product.applies(shape)) return product;
-  return flipped.applies(shape) ? flipped : transposed;
+  const { channels, filters, groups, window } = shape;
+  if (pointwise.applies(shape)) return pointwise;
+  const small = area(window.input) <= SMALL_MAP;
+  if (small && groups === 1 && filters >= GATHERED_CHANNELS_MIN) return gathered;
+  const few = filters * area(window.input) <= 1.5 * channels * area(window.output);
+  const wide = groups > 1 || channels >= FLIPPED_CHANNELS_MIN;
+  return flipped.applies(shape) && few && wide ? flipped : transposed;
 }

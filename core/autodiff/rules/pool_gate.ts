@@ -7,7 +7,7 @@ import type { Surroundings } from "../call.ts";
  * that y goes nowhere else.
  */
 export function gatedByPooling(y: string, around: Surroundings): boolean {
-  if (around.producer(y)?.op !== "Relu" || around.seeded(y)) return false;
+  if (around.producer(y)?.op !== "Relu" || around.exposed(y)) return false;
   const readers = around.consumers(y).filter(({ outputs }) =>
     outputs.some((output) => around.carries(output))
   );

@@ -1,4 +1,4 @@
-import { intOf, intsOf } from "../../onnx/mod.ts";
+import { elementCount, intOf, intsOf, tensor } from "../../onnx/mod.ts";
 import { axisOf, type Call } from "../call.ts";
 import { rule, type RuleEntry } from "../rule.ts";
 
@@ -21,45 +21,57 @@ function withReducedAxes(call: Call, value: string): string {
   return call.emit.unsqueeze(value, axesOf(call).toSorted((a, b) => a - b));
 }
 
-/** dy spread over the shape of x. */
-function spread(call: Call, gradient: string): string {
-  const { emit } = call;
+/** Constants of ones up to this size serve to spread a value. */
+const SPREAD_ELEMENTS_MAX = 2 ** 16;
+
+/**
+ * `factor` dy spread over the shape of x. Along the last axes a product with a constant is faster
+ * than Expand, which copies element by element there.
+ */
+function spread(call: Call, gradient: string, factor: number): string {
+  const { emit, type } = call;
   const x = call.input(0);
   const dims = call.dims(x);
   const axes = axesOf(call);
   const kept = withReducedAxes(call, gradient);
-  if (axes.every((axis) => dims[axis] === 1)) return kept;
+  if (axes.every((axis) => dims[axis] === 1)) return emit.scale(kept, type, factor);
   const stretch = dims.map((extent, axis) => axes.includes(axis) ? extent : 1);
-  if (stretch.every((extent) => typeof extent === "number")) {
-    return emit.expand(kept, emit.ints(stretch));
+  if (!stretch.every((extent) => typeof extent === "number")) {
+    return emit.expand(emit.scale(kept, type, factor), call.shapeOf(x));
   }
-  return emit.expand(kept, call.shapeOf(x));
+  const size = elementCount(stretch);
+  if (axes.includes(dims.length - 1) && size <= SPREAD_ELEMENTS_MAX) {
+    const filled = tensor(type, stretch, new Array<number>(size).fill(factor));
+    return emit.mul(kept, emit.constant(filled));
+  }
+  return emit.expand(emit.scale(kept, type, factor), emit.ints(stretch));
 }
 
 /** y = Σx: dx = dy at every element that was summed. */
 export const reduceSum: RuleEntry = [
-  rule((call) => [() => spread(call, call.dy)]),
+  rule((call) => [() => spread(call, call.dy, 1)]),
 ];
 
 /** y = Σx / n: dx = dy / n. */
 export const reduceMean: RuleEntry = [
   rule((call) => [() => {
     const { dy, emit, type } = call;
-    const dims = call.dims(call.input(0));
+    const x = call.input(0);
+    const dims = call.dims(x);
     const reduced = axesOf(call).map((axis) => dims[axis]!);
     const fixed = reduced.filter((extent) => typeof extent === "number");
-    const scaled = emit.scale(dy, type, 1 / fixed.reduce((product, size) => product * size, 1));
     const counts = reduced.flatMap((extent) =>
       typeof extent === "number"
         ? []
-        : [emit.cast(emit.extent(extent.perSample, call.references(call.input(0))), type)]
+        : [emit.cast(emit.extent(extent.perSample, call.references(x)), type)]
     );
-    return spread(call, counts.reduce((gradient, count) => divided(call, gradient, count), scaled));
+    const divided = counts.reduce((gradient, count) => over(call, gradient, count), dy);
+    return spread(call, divided, 1 / elementCount(fixed));
   }]),
 ];
 
-/** A rank-1 divisor of one element would give a scalar a dimension: y's shape must stay. */
-function divided(call: Call, gradient: string, count: string): string {
+/** dy / count; a divisor of rank 1 would give a scalar a dimension. */
+function over(call: Call, gradient: string, count: string): string {
   const { emit } = call;
   const scalar = call.dims(call.output()).length === 0 ? emit.reshape(count, []) : count;
   return emit.div(gradient, scalar);

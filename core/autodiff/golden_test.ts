@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { readSafetensors } from "../data/mod.ts";
+import {
+  type AttributeValue,
+  dimsAt,
+  type Graph,
+  GraphBuilder,
+  numbers,
+  type Tensor,
+  traceFacts,
+  writeModel,
+} from "../onnx/mod.ts";
+import { gradientGraph } from "./gradient_graph.ts";
+import { runtime } from "./rules/gradient_check_test.ts";
+import { shareColumns } from "./share_columns.ts";
+import { differentiate } from "./differentiate.ts";
+import { trainingForm, type TrainingGraph } from "./training_form.ts";
+
+/** What PyTorch computed; `make_golden.py` beside the file says what each tensor is. */
+const PATH = new URL("../../fixtures/golden/autodiff/gradients.safetensors", import.meta.url);
+
+const TOLERANCE = 1e-5;
+
+type Attributes = Readonly<Record<string, AttributeValue>>;
+
+/** Adds the layers of a case to a builder in which its tensors exist; returns the output. */
+type Layers = (b: GraphBuilder, golden: ReadonlyMap<string, Tensor>) => string;
+
+const layer = (op: string, inputs: string[], attributes: Attributes = {}): Layers => (b) =>
+  b.node(op, inputs, attributes);
+
+const conv = (attributes: Attributes = {}): Layers => (b, golden) =>
+  b.node("Conv", golden.has("b") ? ["x", "w", "b"] : ["x", "w"], attributes);
+
+/** A BatchNormalization as a model file has it, with running statistics of a new network. */
+function norm(b: GraphBuilder, x: string, scale: string, bias: string, channels: number): string {
+  const stored = [0, 1].map((value, i) =>
+    b.initializer(`${scale}.running_${i}`, filled(channels, value))
+  );
+  return b.node("BatchNormalization", [x, scale, bias, ...stored], {
+    epsilon: 1e-5,
+    momentum: Math.fround(0.9),
+  });
+}
+
+function filled(count: number, value: number): Tensor {
+  const bytes = new Uint8Array(new Float32Array(count).fill(value).buffer);
+  return { dtype: "float32", dims: [count], bytes };
+}
+
+const batchNorm: Layers = (b, golden) =>
+  norm(b, "x", "weight", "bias", golden.get("weight")!.dims[0]!);
+
+const residual: Layers = (b) => {
+  const first = b.node("Conv", ["x", "w1"], { strides: [2, 2], pads: [1, 1, 1, 1] });
+  const inner = b.node("Relu", [norm(b, first, "g1", "b1", 8)]);
+  const second = norm(b, b.node("Conv", [inner, "w2"], { pads: [1, 1, 1, 1] }), "g2", "b2", 8);
+  const shortcut = b.node("Conv", ["x", "w3"], { strides: [2, 2] });
+  return b.node("Relu", [b.node("Add", [second, shortcut])]);
+};
+
+/** x Wᵀ + b of a stack of rows, as exporters write it. */
+const linear3d: Layers = (b) => {
+  const turned = b.node("Transpose", ["weight"], { perm: [1, 0] });
+  return b.node("Add", [b.node("MatMul", ["x", turned]), "bias"]);
+};
+
+const overlapping = { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] };
+const halving = { kernel_shape: [2, 2], strides: [2, 2] };
+const padded = { pads: [1, 1, 1, 1] };
+
+const CASES: Readonly<Record<string, Layers>> = {
+  conv_plain: conv(),
+  conv_padding: conv(padded),
+  conv_small_map: conv(padded),
+  conv_many_channels: conv(padded),
+  conv_stride: conv({ strides: [2, 2], ...padded }),
+  conv_group: conv({ group: 2, ...padded }),
+  conv_dilation: conv({ dilations: [2, 2], pads: [2, 2, 2, 2] }),
+  conv_depthwise: conv({ group: 4, ...padded }),
+  conv_pointwise: conv(),
+  conv_1d: conv({ strides: [2], pads: [2, 2] }),
+  linear: layer("Gemm", ["x", "weight", "bias"], { transB: 1 }),
+  linear_3d: linear3d,
+  batch_norm_1d: batchNorm,
+  batch_norm_2d: batchNorm,
+  batch_norm_2d_large_map: batchNorm,
+  max_pool: layer("MaxPool", ["x"], halving),
+  max_pool_overlapping: layer("MaxPool", ["x"], overlapping),
+  average_pool: layer("AveragePool", ["x"], halving),
+  average_pool_overlapping_0: layer("AveragePool", ["x"], overlapping),
+  average_pool_overlapping_1: layer("AveragePool", ["x"], { ...overlapping, count_include_pad: 1 }),
+  softmax: layer("Softmax", ["x"], { axis: -1 }),
+  log_softmax: layer("LogSoftmax", ["x"], { axis: 1 }),
+  gelu: layer("Gelu", ["x"]),
+  layer_norm: layer("LayerNormalization", ["x", "weight", "bias"]),
+  residual,
+};
+
+/** The tensors of the file by case and name. */
+async function goldenCases(): Promise<Map<string, Map<string, Tensor>>> {
+  const { tensors } = readSafetensors(await Deno.readFile(PATH), PATH.pathname);
+  const cases = new Map<string, Map<string, Tensor>>();
+  for (const [name, value] of tensors) {
+    const [title, key] = name.split("/") as [string, string];
+    if (!cases.has(title)) cases.set(title, new Map());
+    cases.get(title)!.set(key, value);
+  }
+  return cases;
+}
+
+function parametersOf(golden: ReadonlyMap<string, Tensor>): string[] {
+  return [...golden.keys()].flatMap((key) => key.startsWith("grad.") ? [key.slice(5)] : []);
+}
+
+async function trainingGraphOf(
+  layers: Layers,
+  golden: ReadonlyMap<string, Tensor>,
+): Promise<TrainingGraph> {
+  const builder = new GraphBuilder("golden", 20);
+  builder.input("x", "float32", ["batch", ...golden.get("x")!.dims.slice(1)]);
+  for (const name of parametersOf(golden)) {
+    if (name !== "x") builder.initializer(name, golden.get(name)!);
+  }
+  builder.output(layers(builder, golden), "float32");
+  const graph = builder.build();
+  const facts = await traceFacts(graph, runtime().evaluate, { batch: 3 });
+  return trainingForm(graph, facts, { statistics: true, maskAs: "input" });
+}
+
+function assertClose(actual: Tensor, expected: Tensor, what: string, floor = 0): void {
+  assert.deepEqual(actual.dims, expected.dims, what);
+  const [a, e] = [numbers(actual), numbers(expected)];
+  const scale = Math.max(floor, ...e.map(Math.abs));
+  for (let i = 0; i < e.length; i++) {
+    const off = Math.abs(a[i]! - e[i]!) / scale;
+    assert.ok(off <= TOLERANCE, `${what}[${i}] is ${a[i]}, in PyTorch ${e[i]}`);
+  }
+}
+
+/** Running statistics after one step, from those of a new network. */
+function checkRunning(
+  training: TrainingGraph,
+  values: ReadonlyMap<string, Tensor>,
+  golden: ReadonlyMap<string, Tensor>,
+  what: string,
+): void {
+  for (const { batch, kind, momentum, count } of training.statistics) {
+    const expected = golden.get(`running.${kind}`);
+    if (expected === undefined) continue;
+    const n = dimsAt([count], golden.get("x")!.dims[0]!)[0]!;
+    const old = kind === "mean" ? 0 : 1;
+    const unbiased = kind === "mean" ? 1 : n / (n - 1);
+    const updated = numbers(values.get(batch)!).map(
+      (value) => (1 - momentum) * old + momentum * unbiased * value,
+    );
+    const bytes = new Uint8Array(Float32Array.from(updated).buffer);
+    assertClose({ ...expected, bytes }, expected, `${what}: running ${kind}`, 1);
+  }
+}
+
+Deno.test("gradients and running statistics are those of PyTorch", async (t) => {
+  const cases = await goldenCases();
+  assert.deepEqual([...cases.keys()].sort(), Object.keys(CASES).sort());
+  for (const [title, layers] of Object.entries(CASES)) {
+    const golden = cases.get(title)!;
+    await t.step(title, async () => {
+      const training = await trainingGraphOf(layers, golden);
+      const { graph, facts, statistics } = training;
+      const [{ name: y }] = graph.outputs as [Graph["outputs"][number]];
+      const wrt = parametersOf(golden);
+      const whole = gradientGraph(graph, facts, { outputs: [y], wrt });
+      const feeds = new Map(wrt.map((name) => [name, golden.get(name)!]));
+      feeds.set(whole.seeds.get(y)!, golden.get("seed")!);
+      const shown = statistics.map(({ batch }) => ({ name: batch, dtype: "float32" as const }));
+      const model = { ...whole.graph, outputs: [...whole.graph.outputs, ...shown] };
+      const values = await runtime().evaluate(writeModel(model), feeds);
+      assertClose(values.get(y)!, golden.get("y")!, `${title}: y`);
+      for (const name of wrt) {
+        const gradient = values.get(whole.gradients.get(name)!)!;
+        // Behind a batch norm the gradient of a bias is a sum of rounding errors, hence the floor.
+        assertClose(gradient, golden.get(`grad.${name}`)!, `${title}: d/d${name}`, 0.1);
+      }
+      checkRunning(training, values, golden, title);
+    });
+  }
+});
+
+Deno.test("a convolution that shares its columns with its gradient is the same", async () => {
+  const cases = await goldenCases();
+  for (const title of ["conv_plain", "conv_stride", "conv_dilation", "conv_1d"]) {
+    const golden = cases.get(title)!;
+    const training = await trainingGraphOf(CASES[title]!, golden);
+    const [{ name: y }] = training.graph.outputs as [Graph["outputs"][number]];
+    const seeds = new Map([[y, "seed"]]);
+    const wrt = parametersOf(golden);
+    const apart = differentiate({ graph: training.graph, facts: training.facts, seeds, wrt });
+    const shared = shareColumns(training, apart);
+    assert.ok(
+      !shared.training.graph.nodes.some(({ name, op }) => op === "Conv" && name === "Conv_0"),
+    );
+    const { graph } = shared.training;
+    const { nodes, initializers, gradients, opsets } = shared.gradients;
+    for (const { outputs } of graph.nodes) {
+      for (const name of outputs) assert.ok(shared.training.facts.has(name), name);
+    }
+    const model: Graph = {
+      ...graph,
+      nodes: [...graph.nodes, ...nodes],
+      inputs: [...graph.inputs, { name: "seed", dtype: "float32" }],
+      outputs: [y, ...gradients.values()].map((name) => ({ name, dtype: "float32" })),
+      initializers: new Map([...graph.initializers, ...initializers]),
+      opsets: new Map([...graph.opsets, ...opsets]),
+    };
+    const feeds = new Map([["x", golden.get("x")!], ["seed", golden.get("seed")!]]);
+    const values = await runtime().evaluate(writeModel(model), feeds);
+    assertClose(values.get(y)!, golden.get("y")!, `${title}: y`);
+    for (const name of wrt) {
+      assertClose(
+        values.get(gradients.get(name)!)!,
+        golden.get(`grad.${name}`)!,
+        `${title} ${name}`,
+      );
+    }
+  }
+});

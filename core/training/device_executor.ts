@@ -1,0 +1,306 @@
+import type { Tensor } from "../onnx/mod.ts";
+import { alignedBytes } from "../runtime/mod.ts";
+import type { Bindable, Binding, DeviceMemory, Value } from "../runtime/mod.ts";
+import { CopyGraph } from "./copy_graph.ts";
+import { DeviceBuffers } from "./device_buffers.ts";
+import { deviceModel } from "./device_form.ts";
+import { DeviceStatistics } from "./device_statistics.ts";
+import type { DeviceWeights } from "./device_weights.ts";
+import type { ExecutorOptions } from "./executor.ts";
+import type { Port, StageManifest } from "./manifest.ts";
+import { PortBuffers } from "./port_buffers.ts";
+import type { StageEngine, StageModels, StepOptions } from "./stage_engine.ts";
+import { StageMasks } from "./stage_masks.ts";
+import {
+  arrivals,
+  cycleOf,
+  distinct,
+  evaluationOutputs,
+  incomingGradients,
+  maskPorts,
+  outgoingGradients,
+  statisticPorts,
+} from "./stage_ports.ts";
+import { StageScalars } from "./stage_scalars.ts";
+import { StageSessions } from "./stage_sessions.ts";
+
+/** Everything `DeviceExecutor.open` needs. */
+export interface DeviceExecutorOptions extends Omit<ExecutorOptions, "weights"> {
+  /** Memory of the runtime's device. */
+  readonly memory: DeviceMemory;
+  readonly weights: DeviceWeights;
+}
+
+/** What is loaded before the executor is made. */
+interface Graphs {
+  readonly sessions: StageSessions;
+  readonly shared: SharedPorts;
+  readonly uploads: CopyGraph;
+  readonly downloads: CopyGraph;
+  readonly statistics: DeviceStatistics;
+}
+
+/** Values that two graphs read, so that they must lie on the device between the two. */
+interface SharedPorts {
+  /** Inputs and masks that forward and backward read. */
+  readonly inputs: readonly Port[];
+  /** Outputs that other stages read and backward too. */
+  readonly outputs: readonly Port[];
+}
+
+/** Memory on the host's side, by what it holds: what comes from data or crosses the network. */
+interface HostBuffers {
+  readonly inputs: PortBuffers;
+  readonly masks: StageMasks;
+  readonly outputs: PortBuffers;
+  readonly gradientsIn: PortBuffers;
+  readonly gradientsOut: PortBuffers;
+  readonly validationInputs: PortBuffers;
+  readonly validationOutputs: PortBuffers;
+}
+
+/**
+ * Runs the graphs of one stage on a device, in whose memory everything stays that forward leaves for
+ * backward: the stash, batch statistics, masks, inputs, beside the weights with all that belongs to
+ * them. Only what comes from data or crosses the network is copied: a value that one graph reads is
+ * bound in host memory, and ONNX Runtime copies it at the start of the run; one that two graphs read
+ * is uploaded first.
+ *
+ * ONNX Runtime waits for the device at the end of each run, so graphs that run one after the other
+ * see each other's results although each session has a stream of its own.
+ */
+export class DeviceExecutor implements StageEngine {
+  readonly #options: DeviceExecutorOptions;
+  readonly #graphs: Graphs;
+  readonly #host: HostBuffers;
+  readonly #work: DeviceBuffers;
+  readonly #scalars: StageScalars;
+  /** Slots repeat after so many micro-batches. */
+  readonly #cycle: number;
+
+  private constructor(options: DeviceExecutorOptions, graphs: Graphs) {
+    this.#options = options;
+    this.#graphs = graphs;
+    const { runtime, memory, manifest, slots, seed } = options;
+    const { inFlight, outstanding } = slots;
+    const { batch } = manifest;
+    this.#scalars = new StageScalars(runtime, seed);
+    const { inputs, outputs } = graphs.shared;
+    const kept = [...inputs, ...outputs, ...manifest.stash, ...statisticPorts(manifest)];
+    this.#work = new DeviceBuffers(memory, distinct(kept), { slots: outstanding, batch });
+    const make = (ports: readonly Port[], count: number) =>
+      new PortBuffers(runtime, distinct(ports), { slots: count, batch, allocate: alignedBytes });
+    this.#host = {
+      inputs: make(arrivals(manifest), inFlight),
+      masks: new StageMasks(runtime, manifest, { slots: outstanding, seed }),
+      outputs: make(manifest.outputs, outstanding),
+      gradientsIn: make(incomingGradients(manifest), outstanding),
+      gradientsOut: make(outgoingGradients(manifest), Math.max(2, outstanding)),
+      validationInputs: make(arrivals(manifest), slots.validation),
+      validationOutputs: make(evaluationOutputs(manifest), slots.validation),
+    };
+    this.#cycle = cycleOf([inFlight, outstanding, this.gradientSlots]);
+  }
+
+  /**
+   * Loads the graphs of a stage on the runtime's device and allocates its memory there.
+   *
+   * @throws {RavnError} where the device does not take a graph, or has not the memory
+   */
+  static async open(options: DeviceExecutorOptions): Promise<DeviceExecutor> {
+    const { runtime, memory, manifest, statistics } = options;
+    const sessions = await StageSessions.open(runtime, deviceModels(options.models));
+    const shared = sharedPorts(manifest, sessions);
+    return new DeviceExecutor(options, {
+      sessions,
+      shared,
+      uploads: await CopyGraph.open(runtime, shared.inputs),
+      downloads: await CopyGraph.open(runtime, shared.outputs),
+      statistics: await DeviceStatistics.open({
+        runtime,
+        memory,
+        statistics: manifest.statistics,
+        initial: statistics,
+      }),
+    });
+  }
+
+  get gradientSlots(): number {
+    return this.#host.gradientsOut.slots;
+  }
+
+  input(m: number, value: string, samples: number): Uint8Array {
+    return this.#host.inputs.bytes(m % this.#options.slots.inFlight, value, samples);
+  }
+
+  output(m: number, value: string, samples: number): Uint8Array {
+    return this.#host.outputs.bytes(m % this.#options.slots.outstanding, value, samples);
+  }
+
+  gradientIn(m: number, gradient: string, samples: number): Uint8Array {
+    return this.#host.gradientsIn.bytes(m % this.#options.slots.outstanding, gradient, samples);
+  }
+
+  gradientOut(m: number, gradient: string, samples: number): Uint8Array {
+    return this.#host.gradientsOut.bytes(m % this.gradientSlots, gradient, samples);
+  }
+
+  validationInput(slot: number, value: string, samples: number): Uint8Array {
+    return this.#host.validationInputs.bytes(slot, value, samples);
+  }
+
+  validationOutput(slot: number, value: string, samples: number): Uint8Array {
+    return this.#host.validationOutputs.bytes(slot, value, samples);
+  }
+
+  async forward(m: number, samples: number, weights: number): Promise<void> {
+    const { uploads, downloads } = this.#graphs;
+    const slot = m % this.#options.slots.outstanding;
+    const onHost = (value: string) => this.#hostValue(value, m, samples);
+    const onDevice = (value: string) => this.#work.tensor(slot, value, samples);
+    this.#host.masks.fill(m, samples);
+    await uploads.run(this.#key(m, samples), onHost, onDevice);
+    await this.#bind("forward", m, samples, weights, true)?.execute();
+    await downloads.run(this.#key(m, samples), onDevice, onHost);
+    await this.#updateStatistics(m, samples);
+  }
+
+  async backward(m: number, samples: number, weights: number, first: boolean): Promise<void> {
+    await this.#bind("backward", m, samples, weights, first)?.execute();
+    if (!first) await this.#options.weights.accumulate();
+  }
+
+  async step(m: number, samples: number, weights: number, options: StepOptions): Promise<number> {
+    this.#host.masks.fill(m, samples);
+    this.#scalars.scale = options.scale;
+    await this.#bind("step", m, samples, weights, options.first)?.execute();
+    const loss = this.#scalars.lastLoss;
+    if (!options.first) await this.#options.weights.accumulate();
+    await this.#updateStatistics(m, samples);
+    return loss;
+  }
+
+  async evaluate(slot: number, samples: number, weights: number): Promise<number | undefined> {
+    const { sessions } = this.#graphs;
+    const session = sessions.session("evaluate");
+    if (session === undefined) throw new Error("this stage has no graph to evaluate");
+    const { manifest: { head }, slots } = this.#options;
+    const binding = sessions.binding("evaluate", samples * slots.validation + slot);
+    for (const { name } of session.inputs) {
+      binding.input(name, this.#validationValue(name, slot, samples, weights));
+    }
+    for (const { name } of session.outputs) {
+      if (name === head?.loss) binding.output(name, this.#scalars.loss);
+      else {
+        const value = name === `ravn.output.${head?.output.value}` ? head!.output.value : name;
+        binding.output(name, this.#host.validationOutputs.tensor(slot, value, samples));
+      }
+    }
+    await binding.execute();
+    return head === undefined ? undefined : this.#scalars.lastLoss;
+  }
+
+  async keepStatistics(): Promise<void> {
+    await this.#graphs.statistics.snapshot();
+  }
+
+  statistics(): Promise<Map<string, Tensor>> {
+    return this.#graphs.statistics.tensors();
+  }
+
+  /** Stands for the buffers that a micro-batch uses. */
+  #key(m: number, samples: number): number {
+    return samples * this.#cycle + m % this.#cycle;
+  }
+
+  async #updateStatistics(m: number, samples: number): Promise<void> {
+    const slot = m % this.#options.slots.outstanding;
+    const ofBatch = (value: string) => this.#work.tensor(slot, value, samples);
+    await this.#graphs.statistics.update(this.#key(m, samples), ofBatch, samples);
+  }
+
+  #bind(
+    graph: "forward" | "backward" | "step",
+    m: number,
+    samples: number,
+    weights: number,
+    first: boolean,
+  ): Binding | undefined {
+    const { sessions } = this.#graphs;
+    const session = sessions.session(graph);
+    if (session === undefined) return undefined;
+    this.#scalars.step = m;
+    const binding = sessions.binding(graph, this.#key(m, samples));
+    for (const { name } of session.inputs) {
+      binding.input(name, this.#inputValue(name, m, samples, weights));
+    }
+    for (const { name } of session.outputs) {
+      binding.output(name, this.#outputValue(name, m, samples, first));
+    }
+    return binding;
+  }
+
+  #inputValue(name: string, m: number, samples: number, weights: number): Bindable {
+    const { slots, weights: store } = this.#options;
+    if (store.has(name)) return store.tensor(weights, name);
+    if (this.#work.has(name)) return this.#work.tensor(m % slots.outstanding, name, samples);
+    return this.#hostValue(name, m, samples);
+  }
+
+  #outputValue(name: string, m: number, samples: number, first: boolean): Bindable {
+    const { slots, weights: store } = this.#options;
+    if (store.hasGradient(name)) return store.gradient(name, first);
+    if (this.#work.has(name)) return this.#work.tensor(m % slots.outstanding, name, samples);
+    return this.#hostValue(name, m, samples);
+  }
+
+  /** What lies in host memory under the name. */
+  #hostValue(name: string, m: number, samples: number): Value {
+    const { slots, manifest } = this.#options;
+    const { inputs, masks, outputs, gradientsIn, gradientsOut } = this.#host;
+    if (inputs.has(name)) return inputs.tensor(m % slots.inFlight, name, samples);
+    if (masks.has(name)) return masks.tensor(m, name, samples);
+    if (outputs.has(name)) return outputs.tensor(m % slots.outstanding, name, samples);
+    if (gradientsIn.has(name)) return gradientsIn.tensor(m % slots.outstanding, name, samples);
+    if (gradientsOut.has(name)) return gradientsOut.tensor(m % gradientsOut.slots, name, samples);
+    if (name === manifest.head?.loss) return this.#scalars.loss;
+    const scalar = this.#scalars.input(name);
+    if (scalar !== undefined) return scalar;
+    throw new Error(`nothing holds the value "${name}" of stage ${manifest.stage}`);
+  }
+
+  #validationValue(name: string, slot: number, samples: number, weights: number): Bindable {
+    const { weights: store } = this.#options;
+    if (store.has(name)) return store.tensor(weights, name);
+    return this.#graphs.statistics.tensor(name) ??
+      this.#host.validationInputs.tensor(slot, name, samples);
+  }
+
+  /** Frees sessions, bindings and buffers; no operation may be under way. */
+  // deno-lint-ignore require-await
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { sessions, uploads, downloads, statistics } = this.#graphs;
+    for (const graph of [sessions, uploads, downloads, statistics]) graph[Symbol.dispose]();
+    this.#scalars[Symbol.dispose]();
+    this.#work[Symbol.dispose]();
+    for (const buffers of Object.values(this.#host)) buffers[Symbol.dispose]();
+  }
+}
+
+function deviceModels(models: StageModels): StageModels {
+  const entries = Object.entries(models) as [string, Uint8Array][];
+  return Object.fromEntries(
+    entries.map(([graph, model]) => [graph, deviceModel(model, `${graph}.onnx`)]),
+  );
+}
+
+function sharedPorts(manifest: StageManifest, sessions: StageSessions): SharedPorts {
+  const readBy = (graph: "forward" | "backward") =>
+    new Set(sessions.session(graph)?.inputs.map(({ name }) => name));
+  const [forward, backward] = [readBy("forward"), readBy("backward")];
+  return {
+    inputs: [...manifest.inputs, ...maskPorts(manifest)]
+      .filter(({ value }) => forward.has(value) && backward.has(value)),
+    outputs: manifest.outputs.filter(({ value }) => backward.has(value)),
+  };
+}

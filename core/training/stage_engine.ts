@@ -1,0 +1,75 @@
+import type { Tensor } from "../onnx/mod.ts";
+
+/** The graphs of a stage as ONNX files. */
+export type StageModels = {
+  readonly [graph in "forward" | "backward" | "step" | "evaluate"]?: Uint8Array;
+};
+
+/** How many copies of a stage's buffers a schedule needs. */
+export interface SlotCounts {
+  /** Micro-batches under way in the whole pipeline: copies of what arrives. */
+  readonly inFlight: number;
+  /** Micro-batches that this stage keeps until their backward: copies of stash and outputs. */
+  readonly outstanding: number;
+  /** Validation batches under way. */
+  readonly validation: number;
+}
+
+/** How the last stage runs a micro-batch. */
+export interface StepOptions {
+  /** Share of this micro-batch in its update. */
+  readonly scale: number;
+  /** Whether it opens an update: its gradients replace the last update's, or are added. */
+  readonly first: boolean;
+}
+
+/** A result that is there at once on the CPU and must be awaited on another device. */
+export type Eventual<T> = T | Promise<T>;
+
+/**
+ * Runs the graphs of one stage, on whichever device. One operation at a time; the caller keeps the
+ * order. What stages exchange lies in host memory, which is allocated once: the methods that return
+ * bytes tell where, for micro-batch `m` or validation slot `slot` of `samples` samples.
+ */
+export interface StageEngine extends AsyncDisposable {
+  /** Copies of the gradients to send back: the one of micro-batch m is used again by m plus this. */
+  readonly gradientSlots: number;
+  /** Where the value of an input port (or relay) belongs. */
+  input(m: number, value: string, samples: number): Uint8Array;
+  /** Where forward leaves an output. */
+  output(m: number, value: string, samples: number): Uint8Array;
+  /** Where the gradient that comes back under the name `gradient` belongs. */
+  gradientIn(m: number, gradient: string, samples: number): Uint8Array;
+  /** Where backward leaves the gradient to send back. */
+  gradientOut(m: number, gradient: string, samples: number): Uint8Array;
+  /** Where the input port (or relay) of a validation batch belongs. */
+  validationInput(slot: number, value: string, samples: number): Uint8Array;
+  /** Where the evaluation leaves an output, the model's own included. */
+  validationOutput(slot: number, value: string, samples: number): Uint8Array;
+  /** Runs forward with the weights in buffer `weights`. */
+  forward(m: number, samples: number, weights: number): Promise<void>;
+  /** Runs backward; its gradients become those of the update (`first`) or are added. */
+  backward(m: number, samples: number, weights: number, first: boolean): Promise<void>;
+  /** Runs forward, loss and backward of the last stage; returns the micro-batch's mean loss. */
+  step(m: number, samples: number, weights: number, options: StepOptions): Promise<number>;
+  /** Runs a validation batch; returns its mean loss on the last stage. */
+  evaluate(slot: number, samples: number, weights: number): Promise<number | undefined>;
+  /** Keeps the running statistics as they are now for the validations that begin now. */
+  keepStatistics(): Eventual<void>;
+  /** A copy of the running statistics by name. */
+  statistics(): Eventual<Map<string, Tensor>>;
+}
+
+/** The weights of a stage in all versions that are in use, with gradients and optimizer state. */
+export interface StageWeights extends Disposable {
+  /** Makes the weights of buffer `to` from those of `from` and the gradients; `update` is from 0. */
+  update(
+    from: number,
+    to: number,
+    at: { readonly rate: number; readonly update: number },
+  ): Eventual<void>;
+  /** A copy of all weights in `buffer`, by name. */
+  tensors(buffer: number): Eventual<Map<string, Tensor>>;
+  /** A copy of the gradients of the last update, by parameter name; for tests. */
+  gradients(): Eventual<Map<string, Tensor>>;
+}

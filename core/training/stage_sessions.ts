@@ -1,0 +1,45 @@
+import type { Binding, Runtime, Session } from "../runtime/mod.ts";
+import type { StageModels } from "./stage_engine.ts";
+
+/** One of a stage's graphs. */
+export type GraphName = keyof StageModels;
+
+/** A stage's graphs, ready to run, with the bindings that their runs use again and again. */
+export class StageSessions implements Disposable {
+  readonly #sessions: ReadonlyMap<GraphName, Session>;
+  readonly #bindings = new Map<GraphName, Map<number, Binding>>();
+
+  private constructor(sessions: ReadonlyMap<GraphName, Session>) {
+    this.#sessions = sessions;
+  }
+
+  /** Loads all graphs that there are, on the runtime's device. */
+  static async open(runtime: Runtime, models: StageModels): Promise<StageSessions> {
+    const graphs = Object.entries(models) as [GraphName, Uint8Array][];
+    const sessions = await Promise.all(graphs.map(([, model]) => runtime.session(model)));
+    return new StageSessions(new Map(graphs.map(([name], i) => [name, sessions[i]!])));
+  }
+
+  /** The graph `graph`, where the stage has it: a stage without parameters has no backward. */
+  session(graph: GraphName): Session | undefined {
+    return this.#sessions.get(graph);
+  }
+
+  /** The binding of `graph` for the buffers that `key` stands for, made when it is first used. */
+  binding(graph: GraphName, key: number): Binding {
+    let bindings = this.#bindings.get(graph);
+    if (bindings === undefined) this.#bindings.set(graph, bindings = new Map());
+    let binding = bindings.get(key);
+    if (binding === undefined) bindings.set(key, binding = this.#sessions.get(graph)!.binding());
+    return binding;
+  }
+
+  /** Frees sessions and bindings; none may be running. */
+  [Symbol.dispose](): void {
+    for (const bindings of this.#bindings.values()) {
+      for (const binding of bindings.values()) binding[Symbol.dispose]();
+    }
+    this.#bindings.clear();
+    for (const session of this.#sessions.values()) session[Symbol.dispose]();
+  }
+}
