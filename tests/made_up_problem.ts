@@ -4,18 +4,20 @@ import type { Tensor } from "../core/onnx/mod.ts";
 import { Random } from "../core/random.ts";
 import { Runtime } from "../core/runtime/mod.ts";
 import { LABELS } from "../core/training/mod.ts";
+import type { RunShape } from "../core/pipeline/mod.ts";
 import type { StageSettings } from "../core/run/open_stage.ts";
 import { digitsCnn, residual } from "../models/mod.ts";
 import { MadeUpSource } from "./in_process.ts";
 import type { InProcessResult, InProcessRun } from "./in_process.ts";
 
 const BATCH = 8;
-const BATCHES = 5;
-const EPOCHS = 10;
+export const BATCHES = 5;
+export const EPOCHS = 10;
 /** The last batch is smaller. */
 const SAMPLES = BATCH * BATCHES - 3;
 
-const settings: StageSettings = {
+/** Gradient descent, since its steps grow no rounding error as Adam's first ones do. */
+export const settings: StageSettings = {
   schedule: "1f1b",
   inFlight: 3,
   microBatches: 2,
@@ -32,7 +34,7 @@ const settings: StageSettings = {
   seed: 5,
 };
 
-const shape = {
+export const shape: RunShape = {
   epochs: EPOCHS,
   samples: SAMPLES,
   batch_size: BATCH,
@@ -42,7 +44,10 @@ const shape = {
   validation_every: 0,
 };
 
-async function problem(kind: "residual" | "digits_cnn") {
+/** A network on noise: a residual net with classes by index, or the digits CNN with one-hot rows. */
+export async function problem(
+  kind: "residual" | "digits_cnn",
+): Promise<InProcessRun> {
   const runtime = Runtime.open();
   const model = kind === "residual" ? residual({ seed: 3 }) : digitsCnn({ seed: 3 });
   const traced = await traceFacts(model, runtime.evaluate, { batch: BATCH });
@@ -68,11 +73,11 @@ async function problem(kind: "residual" | "digits_cnn") {
   const labels = indexed
     ? { dtype: "int64" as const, dims: [{ perSample: 1 }], classes: 10 }
     : { dtype: "float32" as const, dims: [{ perSample: 1 }, 10] };
-  return { runtime, graph, facts, source, loss, labels, settings, shape, cuts: [] as number[] };
+  return { runtime, graph, facts, source, loss, labels, settings, shape, cuts: [] };
 }
 
 /** Largest difference of two sets of tensors, relative to the largest element of each tensor. */
-function difference(
+export function difference(
   a: ReadonlyMap<string, Tensor>,
   b: ReadonlyMap<string, Tensor>,
 ): { readonly value: number; readonly tensor: string } {
@@ -90,7 +95,8 @@ function difference(
   return worst;
 }
 
-function assertClose(result: InProcessResult, single: InProcessResult, what: string): void {
+/** Asserts that a run gave the losses and weights of another, to 1e-5. */
+export function assertClose(result: InProcessResult, single: InProcessResult, what: string): void {
   const { value, tensor } = difference(single.tensors, result.tensors);
   assert.ok(value < 1e-5, `${what}: ${tensor} differs by ${value}`);
   single.losses.forEach((loss, i) => {

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { Random } from "../core/random.ts";
 import { runInProcess } from "./in_process.ts";
-import { assertClose, BATCHES, difference, EPOCHS, problem, settings, shape } from "./made_up_problem.ts";
+import {
+  assertClose,
+  BATCHES,
+  difference,
+  EPOCHS,
+  problem,
+  settings,
+  shape,
+} from "./made_up_problem.ts";
 
 Deno.test("gpipe and 1f1b equal one process at every cut of a residual net", async () => {
   const base = await problem("residual");
