@@ -11,8 +11,8 @@ const CLUSTERIZE = ["clusterize", "model.onnx", "--split", "ravnest"];
 /** One thread, for everything here runs in one process. */
 const ONE: Configuration = { threads: 1 };
 
-async function project(): Promise<Project> {
-  return await Project.make({ configuration: ONE });
+function project(): Promise<Project> {
+  return Project.make({ configuration: ONE });
 }
 
 function nodesOf(ports: readonly number[]) {

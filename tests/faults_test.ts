@@ -124,3 +124,17 @@ Deno.test("train: Ctrl-C stops all providers, which save", async () => {
   assert.match(assertOneLine(ending), /stopping; press Ctrl-C again/);
   for (const node of NODES) await assertCheckpoint(project, node);
 });
+
+Deno.test("after a crash of all, over Unix sockets too, the same plan can be trained", async () => {
+  await using project = await Project.make({ configuration: { epochs: 100, transport: "unix" } });
+  const { providers } = await running(project);
+  for (const provider of providers) provider.kill("SIGKILL");
+  for (const { ended } of providers) assert.equal((await ended).code, 128 + 9);
+  const again = NODES.map((node) => project.provide(node, ["--set", "epochs=1"]));
+  for (const { ended } of again) {
+    const { code, err } = await ended;
+    assert.deepEqual([code, err], [0, ""]);
+  }
+  assert.equal((await project.lines("losses.txt")).length, 17);
+  assert.ok((await project.files()).includes("losses.1.txt"), "those of the first run are kept");
+});

@@ -1,7 +1,8 @@
 import type { BatchSource } from "../core/run/batch_source.ts";
 import { openStage } from "../core/run/open_stage.ts";
-import type { OpenStageOptions, StageSettings } from "../core/run/open_stage.ts";
+import type { OpenStage, OpenStageOptions, StageSettings } from "../core/run/open_stage.ts";
 import { storedStage } from "../core/run/stage_files.ts";
+import type { StoredStage } from "../core/run/stage_files.ts";
 import { neighboursOf } from "../core/run/stage_frames.ts";
 import { StageRun } from "../core/run/stage_run.ts";
 import type { RunTerms } from "../core/run/run_terms.ts";
@@ -27,6 +28,8 @@ export interface InProcessRun {
   readonly maskAs?: ProgramInput["maskAs"];
   /** Where each stage keeps what it trains; by default as its runtime's device has it. */
   readonly engines?: readonly NonNullable<OpenStageOptions["engine"]>[];
+  /** Rewrites the graphs of all stages. */
+  readonly rewrite?: (model: Uint8Array) => Uint8Array;
   readonly settings: StageSettings;
   readonly shape: RunShape;
   readonly source: BatchSource;
@@ -66,13 +69,14 @@ export async function runInProcess(o: InProcessRun): Promise<InProcessResult> {
     maskAs: o.maskAs ?? "input",
   });
   const links = linkAll(programs);
-  const opened = await Promise.all(
-    programs.map((program, stage) => {
-      const engine = o.engines?.[stage];
-      const options = engine === undefined ? {} : { engine };
-      return openStage(o.runtime, storedStage(program), o.settings, options);
-    }),
-  );
+  const opened: OpenStage[] = [];
+  for (const [stage, program] of programs.entries()) {
+    const engine = o.engines?.[stage];
+    const options = engine === undefined ? {} : { engine };
+    opened.push(
+      await openStage(o.runtime, rewritten(storedStage(program), o), o.settings, options),
+    );
+  }
   const losses: number[] = [];
   const validations: number[] = [];
   let sum = 0;
@@ -106,6 +110,12 @@ export async function runInProcess(o: InProcessRun): Promise<InProcessResult> {
   const tensors = await Promise.all(opened.map((stage) => stage.tensors()));
   for (const stage of opened) await stage[Symbol.asyncDispose]();
   return { losses, validations, tensors: new Map(tensors.flatMap((map) => [...map])), programs };
+}
+
+function rewritten(stored: StoredStage, { rewrite }: InProcessRun): StoredStage {
+  if (rewrite === undefined) return stored;
+  const models = Object.entries(stored.models).map(([name, model]) => [name, rewrite(model)]);
+  return { ...stored, models: Object.fromEntries(models) };
 }
 
 function linkAll(programs: readonly StageProgram[]): Map<number, Link>[] {

@@ -13,8 +13,8 @@ import type { InProcessResult, InProcessRun } from "./in_process.ts";
 const BATCH = 8;
 export const BATCHES = 5;
 export const EPOCHS = 10;
-/** The last batch is smaller. */
-const SAMPLES = BATCH * BATCHES - 3;
+/** By so many samples the last batch is smaller. */
+const MISSING = 3;
 
 /** Gradient descent, since its steps grow no rounding error as Adam's first ones do. */
 export const settings: StageSettings = {
@@ -36,7 +36,7 @@ export const settings: StageSettings = {
 
 export const shape: RunShape = {
   epochs: EPOCHS,
-  samples: SAMPLES,
+  samples: BATCH * BATCHES - MISSING,
   batch_size: BATCH,
   micro_batches: settings.microBatches,
   update_frequency: 1,
@@ -47,20 +47,22 @@ export const shape: RunShape = {
 /** A network on noise: a residual net with classes by index, or the digits CNN with one-hot rows. */
 export async function problem(
   kind: "residual" | "digits_cnn",
+  batch: number = BATCH,
 ): Promise<InProcessRun> {
   const runtime = Runtime.open();
   const model = kind === "residual" ? residual({ seed: 3 }) : digitsCnn({ seed: 3 });
-  const traced = await traceFacts(model, runtime.evaluate, { batch: BATCH });
+  const traced = await traceFacts(model, runtime.evaluate, { batch });
   const graph = foldConstants(model, traced);
-  const facts = await traceFacts(graph, runtime.evaluate, { batch: BATCH });
+  const facts = await traceFacts(graph, runtime.evaluate, { batch });
+  const samples = batch * BATCHES - MISSING;
   const random = new Random(9);
-  const images = Float32Array.from({ length: SAMPLES * 64 }, () => random.normal());
-  const classes = BigInt64Array.from({ length: SAMPLES }, () => BigInt(random.integer(10)));
-  const oneHot = new Float32Array(SAMPLES * 10);
+  const images = Float32Array.from({ length: samples * 64 }, () => random.normal());
+  const classes = BigInt64Array.from({ length: samples }, () => BigInt(random.integer(10)));
+  const oneHot = new Float32Array(samples * 10);
   classes.forEach((label, i) => oneHot[i * 10 + Number(label)] = 1);
   const indexed = kind === "residual";
   const source = new MadeUpSource(
-    SAMPLES,
+    samples,
     new Map([
       ["input", new Uint8Array(images.buffer)],
       [LABELS, new Uint8Array(indexed ? classes.buffer : oneHot.buffer)],
@@ -73,7 +75,17 @@ export async function problem(
   const labels = indexed
     ? { dtype: "int64" as const, dims: [{ perSample: 1 }], classes: 10 }
     : { dtype: "float32" as const, dims: [{ perSample: 1 }, 10] };
-  return { runtime, graph, facts, source, loss, labels, settings, shape, cuts: [] };
+  return {
+    runtime,
+    graph,
+    facts,
+    source,
+    loss,
+    labels,
+    settings,
+    shape: { ...shape, samples, batch_size: batch },
+    cuts: [],
+  };
 }
 
 /** Largest difference of two sets of tensors, relative to the largest element of each tensor. */

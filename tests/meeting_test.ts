@@ -6,10 +6,11 @@ import type { Configuration } from "./project.ts";
 import type { Ending } from "./ravn_process.ts";
 
 /** A planned project; over TCP, so that processes that are killed leave no socket files. */
-async function planned(configuration: Configuration = {}): Promise<Project> {
-  const project = await Project.make({ configuration: { transport: "tcp", ...configuration } });
-  await project.succeed("clusterize", "--split", "ravnest");
-  return project;
+function planned(configuration: Configuration = {}): Promise<Project> {
+  return Project.make(
+    { configuration: { transport: "tcp", ...configuration } },
+    (project) => project.succeed("clusterize", "--split", "ravnest"),
+  );
 }
 
 function assertFailed(ending: Ending, code: number, expected: RegExp): void {
@@ -54,7 +55,7 @@ Deno.test("a node that is stopped while it waits ends at once, with exit code 13
 });
 
 Deno.test("a node with another run token is refused, and both sides say why", async () => {
-  await using project = await planned();
+  await using project = await planned({ transport: "auto" });
   const leaf = project.provide(2);
   const stem = project.provide(1, [], { RAVN_TOKEN: "another token" });
   const refused = /node_2 at 127.0.0.1:\d+ refused the run token; both nodes need the node files/;
@@ -95,6 +96,23 @@ Deno.test("a node with another plan is refused, and both plans are named", async
   );
   assert.match(await leaf.line((line) => line.startsWith("ravn: ")), new RegExp(plans));
   assert.notEqual(hash(old), current);
+});
+
+Deno.test("nodes with other settings or data than the root are named, with both", async () => {
+  await using project = await planned({ epochs: 100_000, labels: "leaf" });
+  const run = async (node: number, words: readonly string[], expected: RegExp) => {
+    const providers = [0, 1, 2].map((each) => project.provide(each, each === node ? words : []));
+    const endings = await Promise.all(providers.map(({ ended }) => ended));
+    assertFailed(endings[node]!, 1, expected);
+    for (const ending of endings) assertFailed(ending, 1, expected);
+  };
+  const set = (override: string) => ["--set", override];
+  await run(1, set("optimizer.lr=0.1"), /the root trains with optimizer .*0\.001.*node_1 .*0\.1/);
+  await run(2, set("seed=7"), /the root trains with seed 42, node_2 has 7; use one ravn\.yaml/);
+  await run(2, set("data.shuffle=false"), /data\.shuffle true, node_2 has false/);
+  await run(1, ["--in-flight", "2"], /in_flight 3, node_1 has 2/);
+  const validation = "data.train={inputs: x_val.npy, labels: y_val.npy}";
+  await run(2, set(validation), /the root has 1078 training .*node_2 has 719 and 719/);
 });
 
 Deno.test("a port that is in use is named at once", async () => {

@@ -6,6 +6,8 @@ import type { Ending, ProcessOptions } from "./ravn_process.ts";
 
 const DIGITS = fileURLToPath(new URL("../fixtures/digits/", import.meta.url));
 
+const DIGITS_FILES = ["x_train", "x_val", "y_train", "y_val", "y_train_index", "y_val_index"];
+
 /** Keys of `ravn.yaml` and their values. */
 export type Configuration = Readonly<Record<string, unknown>>;
 
@@ -48,17 +50,34 @@ export class Project implements AsyncDisposable {
 
   private constructor(readonly folder: string, readonly ports: readonly number[]) {}
 
-  /** Makes the folder, ready for `clusterize`. */
-  static async make(options: ProjectOptions = {}): Promise<Project> {
+  /**
+   * Makes the folder, ready for `clusterize`.
+   *
+   * @param prepare what else is to be done in it; nothing is left of the project if that fails
+   */
+  static async make(
+    options: ProjectOptions = {},
+    prepare: (project: Project) => Promise<unknown> = () => Promise.resolve(),
+  ): Promise<Project> {
     const folder = await Deno.makeTempDir({ prefix: "ravn-project-" });
     const project = new Project(folder, freePorts(options.nodes ?? 3));
-    await project.succeed("init", ".", "--model", options.model ?? "digits_cnn");
-    await project.configure(options.configuration ?? {});
-    await project.writeNodes();
-    for (const name of ["x_train", "x_val", "y_train", "y_val", "y_train_index", "y_val_index"]) {
-      await Deno.copyFile(join(DIGITS, `${name}.npy`), project.path(`${name}.npy`));
+    try {
+      await project.#fill(options);
+      await prepare(project);
+      return project;
+    } catch (thrown) {
+      await project[Symbol.asyncDispose]();
+      throw thrown;
     }
-    return project;
+  }
+
+  async #fill({ model, configuration }: ProjectOptions): Promise<void> {
+    await this.succeed("init", ".", "--model", model ?? "digits_cnn");
+    await this.configure(configuration ?? {});
+    await this.writeNodes();
+    for (const name of DIGITS_FILES) {
+      await Deno.copyFile(join(DIGITS, `${name}.npy`), this.path(`${name}.npy`));
+    }
   }
 
   /** A path in the folder. */

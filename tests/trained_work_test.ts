@@ -7,10 +7,10 @@ const CLUSTERIZE = ["clusterize", "model.onnx", "--split", "ravnest"];
 const TRAINED = "trained.safetensors";
 
 /** A planned project, whose command lines may run in this process. */
-async function planned(): Promise<Project> {
-  const project = await Project.make({ configuration: { threads: 1, epochs: 1 } });
-  assert.equal((await answer(project, CLUSTERIZE)).code, 0);
-  return project;
+function planned(): Promise<Project> {
+  return Project.make({ configuration: { threads: 1, epochs: 1 } }, async (project) => {
+    assert.equal((await answer(project, CLUSTERIZE)).code, 0);
+  });
 }
 
 /** Path of a file in the folder of a node's stage. */

@@ -22,16 +22,6 @@ export interface Surroundings {
   readonly choose: ChooseFormulation | undefined;
   /** Threads on which the gradient will run. */
   readonly threads: number;
-  /** Filled by rules: see `Gradients.columns`. */
-  readonly columns: Map<string, Columns>;
-}
-
-/** The columns of im2col of one convolution, as its backward pass makes them. */
-export interface Columns {
-  /** The stack [N, C k, positions]. */
-  readonly value: string;
-  /** Element type and shape of it and of what it is made from. */
-  readonly facts: Facts;
 }
 
 /** One application of an operator, as its rule sees it. */

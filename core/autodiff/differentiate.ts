@@ -1,7 +1,14 @@
-import type { Facts } from "../onnx/mod.ts";
-import { consumers, type Graph, type Node, producers } from "../onnx/mod.ts";
-import { isFloat, type Tensor } from "../onnx/mod.ts";
-import { Call, type Columns, type Surroundings } from "./call.ts";
+import {
+  consumers,
+  type Facts,
+  type Graph,
+  isFloat,
+  type Node,
+  producers,
+  readsOf,
+  type Tensor,
+} from "../onnx/mod.ts";
+import { Call, type Surroundings } from "./call.ts";
 import { MICROSOFT } from "./emit.ts";
 import type { ChooseFormulation } from "./formulation.ts";
 import { Operations } from "./operations.ts";
@@ -34,11 +41,6 @@ export interface Gradients {
   readonly initializers: ReadonlyMap<string, Tensor>;
   /** By value of `wrt`: the name of its gradient. A value on which no seed depends is absent. */
   readonly gradients: ReadonlyMap<string, string>;
-  /**
-   * By name of a Conv node: the columns that `nodes` make of its input, which a forward pass in the
-   * same graph can use too. See `shareColumns`.
-   */
-  readonly columns: ReadonlyMap<string, Columns>;
   /** Operator sets that the nodes use, for the model in which they are placed. */
   readonly opsets: ReadonlyMap<string, number>;
 }
@@ -68,12 +70,11 @@ export function differentiate(o: DifferentiateOptions): Gradients {
   const { nodes, initializers, opset, domains } = walk.emit;
   const opsets = new Map([["", opset]]);
   if (domains.has(MICROSOFT)) opsets.set(MICROSOFT, MICROSOFT_OPSET);
-  return { nodes, initializers, gradients, columns: walk.columns, opsets };
+  return { nodes, initializers, gradients, opsets };
 }
 
 class Walk {
   readonly emit: Operations;
-  readonly columns = new Map<string, Columns>();
   readonly #graph: Graph;
   readonly #around: Surroundings;
   /** Values that depend on `wrt` through operators that pass gradients on. */
@@ -103,7 +104,6 @@ class Walk {
       carries: (value) => this.#carrying.has(value),
       choose,
       threads,
-      columns: this.columns,
     };
   }
 
@@ -119,8 +119,7 @@ class Walk {
   /** Passes the gradients of a node's outputs on to its inputs. */
   visit(node: Node): void {
     if (!node.outputs.some((output) => this.#contributions.has(output))) return;
-    const wanted = node.inputs.map((input) => this.#carrying.has(input));
-    if (!wanted.includes(true)) return;
+    if (![...readsOf(node)].some((value) => this.#carrying.has(value))) return;
     this.emit.enter(node.name);
     const outputGradients = node.outputs.map((output) => this.total(output));
     const opset = this.#graph.opsets.get(node.domain) ?? 1;
@@ -131,7 +130,7 @@ class Walk {
     const gradients = rule.gradients(call);
     node.inputs.forEach((input, i) => {
       const gradient = gradients[i];
-      if (!wanted[i] || gradient === undefined) return;
+      if (gradient === undefined || !this.#carrying.has(input)) return;
       const made = gradient();
       const dims = rule.broadcasts ? call.dims(call.output()) : undefined;
       this.#arrive(input, dims === undefined ? made : call.unbroadcast(made, dims, i));
@@ -154,7 +153,7 @@ function carryingValues(graph: Graph, facts: Facts, wrt: readonly string[]): Set
   };
   const carrying = new Set(wrt.filter(floats));
   for (const node of graph.nodes) {
-    if (!node.inputs.some((input) => carrying.has(input))) continue;
+    if (![...readsOf(node)].some((value) => carrying.has(value))) continue;
     const rule = ruleFor(node.op, node.domain, graph.opsets.get(node.domain) ?? 1);
     if (rule?.kind === "zero") continue;
     for (const output of node.outputs) if (output !== "" && floats(output)) carrying.add(output);

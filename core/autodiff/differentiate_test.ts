@@ -128,6 +128,36 @@ Deno.test("the gate of a Relu moves behind max-pooling where nothing else reads 
   assert.deepEqual(gates, ["r"], "asked for the gradient of r itself, it may not be gated");
 });
 
+Deno.test("forms whose gradient would be wrong are refused", async () => {
+  const refused = async (why: RegExp, make: (b: GraphBuilder) => string) => {
+    const b = new GraphBuilder("refused");
+    b.input("x", "float32", ["batch", 2, 4, 4]);
+    b.output(make(b), "float32");
+    await assert.rejects(
+      gradientsOf(b.build(), ["x"]),
+      (e: unknown) => e instanceof RavnError && why.test(e.message),
+    );
+  };
+  const pads = tensor("int64", [8], [0, 0, 1, 1, 0, 0, 1, 1]);
+  await refused(
+    /node "pad" \(Pad\): mode "reflect"/,
+    (b) => b.node("Pad", ["x", b.constant(pads)], { mode: "reflect" }, { name: "pad" }),
+  );
+  await refused(/node "bn" \(BatchNormalization\): put the graph in training form/, (b) => {
+    const stored = ["s", "b", "m", "v"].map((name) => b.initializer(name, vector(1, 2)));
+    const attributes = { training_mode: 1 };
+    return b.nodes("BatchNormalization", ["x", ...stored], attributes, {
+      name: "bn",
+      outputs: 3,
+    })[0]!;
+  });
+  await refused(/node "drop" \(Dropout\): put the graph in training form/, (b) => {
+    const ratio = b.constant(tensor("float32", [], [0.5]));
+    const training = b.constant(tensor("bool", [], [1]));
+    return b.node("Dropout", ["x", ratio, training], {}, { name: "drop" });
+  });
+});
+
 Deno.test("new names start with grad. and never clash", async () => {
   const b = new GraphBuilder("clash");
   b.input("x", "float32", ["batch", 3]);

@@ -4,8 +4,12 @@ import type { ConvShape } from "./rules/conv_shape.ts";
 /** One way to write a gradient that has several. */
 export interface Formulation {
   readonly name: string;
+  /** First opset in which it can be written; any if absent. */
+  readonly since?: number;
   /** True where this way is right for the shape. */
   readonly applies: (shape: ConvShape) => boolean;
+  /** What it costs on so many threads, in a unit of its own: it serves to compare. */
+  readonly cost: (shape: ConvShape, threads: number) => number;
   /** Emits the nodes and returns the gradient. */
   readonly emit: (call: Call, shape: ConvShape) => string;
 }
@@ -16,24 +20,26 @@ export interface FormulationQuestion {
   /** Which gradient: that of the input or that of the weight. */
   readonly gradient: "data" | "weight";
   readonly shape: ConvShape;
-  /** Names of the formulations that are right for this shape; the first is the default. */
+  /** Names of the formulations that are right for this shape, by estimated cost. */
   readonly candidates: readonly string[];
 }
 
-/** Names one of the candidates; undefined leaves it at the default. */
+/** Names one of the candidates; undefined leaves it at the first. */
 export type ChooseFormulation = (question: FormulationQuestion) => string | undefined;
 
-/** The default, unless `choose` names another of the formulations that apply. */
+/** The cheapest by estimate of the formulations that apply, unless `choose` names another. */
 export function chosen(
   question: Omit<FormulationQuestion, "candidates">,
   formulations: readonly Formulation[],
-  preferred: Formulation,
-  choose: ChooseFormulation | undefined,
+  call: Call,
 ): Formulation {
-  if (choose === undefined) return preferred;
-  const right = formulations.filter(({ applies }) => applies(question.shape));
-  const others = right.filter((formulation) => formulation !== preferred);
-  const candidates = [preferred, ...others].map(({ name }) => name);
-  const name = choose({ ...question, candidates });
-  return right.find((formulation) => formulation.name === name) ?? preferred;
+  const { shape } = question;
+  const { threads, choose } = call.around;
+  const right = formulations
+    .filter(({ applies, since = 1 }) => since <= call.emit.opset && applies(shape))
+    .map((formulation) => ({ formulation, cost: formulation.cost(shape, threads) }))
+    .toSorted((a, b) => a.cost - b.cost)
+    .map(({ formulation }) => formulation);
+  const name = choose?.({ ...question, candidates: right.map((formulation) => formulation.name) });
+  return right.find((formulation) => formulation.name === name) ?? right[0]!;
 }

@@ -12,8 +12,6 @@ import {
 } from "../onnx/mod.ts";
 import { gradientGraph } from "./gradient_graph.ts";
 import { runtime } from "./rules/gradient_check_test.ts";
-import { shareColumns } from "./share_columns.ts";
-import { differentiate } from "./differentiate.ts";
 import { trainingForm, type TrainingGraph } from "./training_form.ts";
 
 /** What PyTorch computed; `make_golden.py` beside the file says what each tensor is. */
@@ -183,44 +181,5 @@ Deno.test("gradients and running statistics are those of PyTorch", async (t) => 
       }
       checkRunning(training, values, golden, title);
     });
-  }
-});
-
-Deno.test("a convolution that shares its columns with its gradient is the same", async () => {
-  const cases = await goldenCases();
-  for (const title of ["conv_plain", "conv_stride", "conv_dilation", "conv_1d"]) {
-    const golden = cases.get(title)!;
-    const training = await trainingGraphOf(CASES[title]!, golden);
-    const [{ name: y }] = training.graph.outputs as [Graph["outputs"][number]];
-    const seeds = new Map([[y, "seed"]]);
-    const wrt = parametersOf(golden);
-    const apart = differentiate({ graph: training.graph, facts: training.facts, seeds, wrt });
-    const shared = shareColumns(training, apart);
-    assert.ok(
-      !shared.training.graph.nodes.some(({ name, op }) => op === "Conv" && name === "Conv_0"),
-    );
-    const { graph } = shared.training;
-    const { nodes, initializers, gradients, opsets } = shared.gradients;
-    for (const { outputs } of graph.nodes) {
-      for (const name of outputs) assert.ok(shared.training.facts.has(name), name);
-    }
-    const model: Graph = {
-      ...graph,
-      nodes: [...graph.nodes, ...nodes],
-      inputs: [...graph.inputs, { name: "seed", dtype: "float32" }],
-      outputs: [y, ...gradients.values()].map((name) => ({ name, dtype: "float32" })),
-      initializers: new Map([...graph.initializers, ...initializers]),
-      opsets: new Map([...graph.opsets, ...opsets]),
-    };
-    const feeds = new Map([["x", golden.get("x")!], ["seed", golden.get("seed")!]]);
-    const values = await runtime().evaluate(writeModel(model), feeds);
-    assertClose(values.get(y)!, golden.get("y")!, `${title}: y`);
-    for (const name of wrt) {
-      assertClose(
-        values.get(gradients.get(name)!)!,
-        golden.get(`grad.${name}`)!,
-        `${title} ${name}`,
-      );
-    }
   }
 });

@@ -31,4 +31,3 @@ export {
   type Runnable,
 } from "./finite_difference.ts";
 export { type GradientGraph, gradientGraph } from "./gradient_graph.ts";
-export { shareColumns } from "./share_columns.ts";

@@ -140,7 +140,8 @@ export class TrainingForm {
     const y = node.outputs[0]!;
     const indices = this.emit.fresh(`indices.${node.name}`);
     this.note(indices, { dtype: "int64", dims: this.fact(y).dims });
-    this.push({ ...node, outputs: [y, indices] });
+    const { storage_order: _, ...attributes } = node.attributes;
+    this.push({ ...node, attributes, outputs: [y, indices] });
   }
 
   #dropout(node: Node): void {

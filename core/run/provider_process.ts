@@ -41,7 +41,7 @@ export class ProviderProcess {
   async #watch(host: RunHost): Promise<ProviderFailure | undefined> {
     const [, said, status] = await Promise.all([
       this.#passEvents(host),
-      lastLine(this.#process.stderr),
+      complaintOf(this.#process.stderr),
       this.#process.status,
     ]);
     if (status.success) return undefined;
@@ -62,8 +62,14 @@ function linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStrea
   return stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
 }
 
-async function lastLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+/** The last line with which ravn names an error; without one, the last line of all. */
+async function complaintOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+  let complaint: string | undefined;
   let last = "";
-  for await (const line of linesOf(stream)) if (line.trim() !== "") last = line;
-  return last;
+  for await (const line of linesOf(stream)) {
+    if (line.trim() === "") continue;
+    last = line;
+    if (/^ravn: (?!warning:|this is a fault in ravn)/.test(line)) complaint = line;
+  }
+  return complaint ?? last;
 }

@@ -27,7 +27,7 @@ import type { Peer } from "./stage_mail.ts";
 /**
  * The others are told of a failure; those that take nothing are not waited for longer than this.
  */
-const FAREWELL_MS = 500;
+const FAREWELL_MS = 300;
 
 /** What a stage learns as it trains. */
 export interface StageObserver {

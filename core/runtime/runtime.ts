@@ -49,10 +49,10 @@ export class Runtime implements Disposable, AsyncDisposable {
    */
   session(
     model: Uint8Array,
-    o: { device?: Device; optimize?: Optimization } = {},
+    o: { device?: Device; optimize?: Optimization; hostNodes?: readonly string[] } = {},
   ): Promise<Session> {
-    const { device = this.device, optimize = "all" } = o;
-    return Session.load(this.#environment, model, { device, optimize });
+    const { device = this.device, optimize = "all", hostNodes = [] } = o;
+    return Session.load(this.#environment, model, { device, optimize, hostNodes });
   }
 
   /**

@@ -57,11 +57,17 @@ export class Session implements Disposable {
   static async load(
     environment: Environment,
     model: Uint8Array,
-    o: { device: Device; optimize: Optimization; copiesInputs?: boolean },
+    o: {
+      device: Device;
+      optimize: Optimization;
+      hostNodes?: readonly string[];
+      copiesInputs?: boolean;
+    },
   ): Promise<Session> {
     const { api, library } = environment;
     const options = sessionOptions(api, LEVELS[o.optimize]);
     try {
+      keepOnHost(api, options, o.device, o.hostNodes ?? []);
       appendProvider(api, library, options, o.device);
       const create = () => createSession(environment, model, options);
       const handle = await (lockOf(o.device)?.hold(create) ?? create());
@@ -131,6 +137,14 @@ export class Session implements Disposable {
     this.#environment.api.call.ReleaseSession(this.#handle);
     this.#handle = undefined;
   }
+}
+
+/** Lets the CPU compute some nodes; on the CPU it does anyway, and CUDA cannot be told. */
+function keepOnHost(api: Api, options: Handle, device: Device, nodes: readonly string[]): void {
+  if (device !== "webgpu" || nodes.length === 0) return;
+  const key = "ep.webgpuexecutionprovider.forceCpuNodeNames";
+  const names = encodeCString(nodes.join("\n"));
+  api.check(api.call.AddSessionConfigEntry(options, encodeCString(key), names));
 }
 
 function byName(ports: readonly Port[]): Map<string, Port> {

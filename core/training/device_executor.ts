@@ -9,7 +9,7 @@ import type { DeviceWeights } from "./device_weights.ts";
 import type { ExecutorOptions } from "./executor.ts";
 import type { Port, StageManifest } from "./manifest.ts";
 import { PortBuffers } from "./port_buffers.ts";
-import type { StageEngine, StageModels, StepOptions } from "./stage_engine.ts";
+import type { StageEngine, StepOptions } from "./stage_engine.ts";
 import { StageMasks } from "./stage_masks.ts";
 import {
   arrivals,
@@ -109,7 +109,8 @@ export class DeviceExecutor implements StageEngine {
    */
   static async open(options: DeviceExecutorOptions): Promise<DeviceExecutor> {
     const { runtime, memory, manifest, statistics } = options;
-    const sessions = await StageSessions.open(runtime, deviceModels(options.models));
+    const prepare = (model: Uint8Array, file: string) => deviceModel(model, file, runtime.device);
+    const sessions = await StageSessions.open(runtime, options.models, prepare);
     const shared = sharedPorts(manifest, sessions);
     return new DeviceExecutor(options, {
       sessions,
@@ -285,13 +286,6 @@ export class DeviceExecutor implements StageEngine {
     this.#work[Symbol.dispose]();
     for (const buffers of Object.values(this.#host)) buffers[Symbol.dispose]();
   }
-}
-
-function deviceModels(models: StageModels): StageModels {
-  const entries = Object.entries(models) as [string, Uint8Array][];
-  return Object.fromEntries(
-    entries.map(([graph, model]) => [graph, deviceModel(model, `${graph}.onnx`)]),
-  );
 }
 
 function sharedPorts(manifest: StageManifest, sessions: StageSessions): SharedPorts {

@@ -9,6 +9,7 @@ import {
   writeModel,
 } from "../onnx/mod.ts";
 import type { Graph, Node, Tensor } from "../onnx/mod.ts";
+import type { Device } from "../runtime/mod.ts";
 
 /** First opset in which ReduceMean takes its axes as an input. */
 const AXES_INPUT_OPSET = 18;
@@ -37,9 +38,40 @@ export function deviceForm(graph: Graph): Graph {
   return { ...graph, nodes, initializers: new Map(constants.filter(([name]) => read.has(name))) };
 }
 
+/** A model file as a device takes it. */
+export interface DeviceModel {
+  readonly model: Uint8Array;
+  /** Nodes that the CPU must compute. */
+  readonly hostNodes?: readonly string[];
+}
+
 /** A model file in {@linkcode deviceForm}; `file` is its name in messages. */
-export function deviceModel(model: Uint8Array, file: string): Uint8Array {
-  return writeModel(deviceForm(readModel(model, { file })));
+export function deviceModel(model: Uint8Array, file: string, device: Device): DeviceModel {
+  const graph = deviceForm(readModel(model, { file }));
+  return { model: writeModel(graph), hostNodes: device === "webgpu" ? hostNodes(graph) : [] };
+}
+
+/** Filters of one group up to which WebGPU computes them one by one. */
+const PLAIN_FILTERS_MAX = 4;
+
+/**
+ * Nodes that WebGPU's kernels in ONNX Runtime 1.30 fail at: MaxPool does not tell where its maxima
+ * are, and the results of a grouped Conv are wrong where a group has more than four filters and not
+ * a multiple of four.
+ */
+function hostNodes({ nodes, inputs, initializers }: Graph): string[] {
+  const shapes = new Map(inputs.map(({ name, shape }) => [name, shape]));
+  const fails = (node: Node): boolean => {
+    if (node.op === "MaxPool") return node.outputs.length > 1;
+    const groups = intOf(node, "group", 1);
+    if (node.op !== "Conv" || groups === 1) return false;
+    const weight = node.inputs[1] ?? "";
+    const filters = (initializers.get(weight)?.dims ?? shapes.get(weight))?.[0];
+    if (typeof filters !== "number") return true;
+    const each = filters / groups;
+    return each > PLAIN_FILTERS_MAX && each % 4 !== 0;
+  };
+  return nodes.filter((node) => node.domain === "" && fails(node)).map(({ name }) => name);
 }
 
 class DeviceForm {

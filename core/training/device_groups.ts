@@ -98,7 +98,7 @@ function allocate(options: DeviceWeightsOptions, placed: readonly Placed[], name
 }
 
 /** Parameters in groups, each in a group of its own where memory cannot be entered in the middle. */
-function placedTogether(parameters: readonly Parameter[], together: boolean): Placed[][] {
+export function placedTogether(parameters: readonly Parameter[], together: boolean): Placed[][] {
   const groups: Placed[][] = [];
   let end = Infinity;
   for (const parameter of parameters) {

@@ -1,6 +1,14 @@
 import { GraphBuilder, sizeAt, tensor, writeModel } from "../onnx/mod.ts";
 import type { Graph, Tensor } from "../onnx/mod.ts";
-import type { Binding, DeviceMemory, DeviceTensor, Runtime, Session } from "../runtime/mod.ts";
+import { alignedBytes, floatsOf } from "../runtime/mod.ts";
+import type {
+  Binding,
+  DeviceMemory,
+  DeviceTensor,
+  Runtime,
+  Session,
+  Value,
+} from "../runtime/mod.ts";
 import { CopyGraph } from "./copy_graph.ts";
 import type { RunningStatistic } from "./manifest.ts";
 
@@ -18,6 +26,7 @@ const TAKES = "takes";
 
 /** Running mean and variance of normalization layers, in a device's memory: see `RunningStatistics`. */
 export class DeviceStatistics implements Disposable {
+  readonly #runtime: Runtime;
   readonly #memory: DeviceMemory;
   readonly #statistics: readonly RunningStatistic[];
   /** Moves on with every micro-batch. */
@@ -27,14 +36,15 @@ export class DeviceStatistics implements Disposable {
   readonly #session: Session | undefined;
   readonly #copy: CopyGraph;
   readonly #bindings = new Map<number, Binding>();
-  /** Weights of the new values, by samples. */
-  readonly #takes = new Map<number, DeviceTensor>();
+  /** Weights of the new values, by samples; they are few, and in host memory. */
+  readonly #takes = new Map<number, Value>();
 
   private constructor(
-    { memory, statistics }: DeviceStatisticsOptions,
+    { runtime, memory, statistics }: DeviceStatisticsOptions,
     session: Session | undefined,
     copy: CopyGraph,
   ) {
+    this.#runtime = runtime;
     this.#memory = memory;
     this.#statistics = statistics;
     this.#session = session;
@@ -79,7 +89,7 @@ export class DeviceStatistics implements Disposable {
     let binding = this.#bindings.get(key);
     if (binding === undefined) {
       binding = this.#session.binding();
-      binding.input(TAKES, await this.#takesOf(samples));
+      binding.input(TAKES, this.#takesOf(samples));
       for (const [i, { running, batch }] of this.#statistics.entries()) {
         binding.input(`running.${i}`, this.#running.get(running)!);
         binding.input(`batch.${i}`, batchValue(batch));
@@ -109,17 +119,17 @@ export class DeviceStatistics implements Disposable {
     return tensors;
   }
 
-  async #takesOf(samples: number): Promise<DeviceTensor> {
+  #takesOf(samples: number): Value {
     const known = this.#takes.get(samples);
     if (known !== undefined) return known;
-    const takes = this.#statistics.map(({ count, kind, momentum }) => {
+    const bytes = alignedBytes(this.#statistics.length * 4);
+    floatsOf(bytes).set(this.#statistics.map(({ count, kind, momentum }) => {
       const n = sizeAt(count, samples);
       return kind === "variance" && n > 1 ? momentum * n / (n - 1) : momentum;
-    });
-    const made = this.#memory.allocate("float32", [takes.length]);
-    this.#takes.set(samples, made);
-    await this.#memory.upload(made, tensor("float32", [takes.length], takes));
-    return made;
+    }));
+    const takes = this.#runtime.value("float32", [this.#statistics.length], bytes);
+    this.#takes.set(samples, takes);
+    return takes;
   }
 
   [Symbol.dispose](): void {
@@ -138,16 +148,16 @@ export class DeviceStatistics implements Disposable {
 function updateGraph(statistics: readonly RunningStatistic[]): Graph {
   const builder = new GraphBuilder("statistics");
   const takes = builder.input(TAKES, "float32", [statistics.length]);
-  const each = builder.nodes("Split", [takes], { axis: 0 }, { outputs: statistics.length });
   statistics.forEach(({ momentum, dims }, i) => {
     const running = builder.input(`running.${i}`, "float32", dims);
     const batch = builder.input(`batch.${i}`, "float32", dims);
     const keep = builder.constant(tensor("float32", [], [1 - momentum]));
+    const take = builder.node("Gather", [takes, builder.constant(tensor("int64", [], [i]))]);
     const sum = builder.node(
       "Add",
       [
         builder.node("Mul", [running, keep]),
-        builder.node("Mul", [batch, each[i]!]),
+        builder.node("Mul", [batch, take]),
       ],
       {},
       { outputs: [`new.${i}`] },

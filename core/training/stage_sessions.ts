@@ -1,4 +1,5 @@
 import type { Binding, Runtime, Session } from "../runtime/mod.ts";
+import type { DeviceModel } from "./device_form.ts";
 import type { StageModels } from "./stage_engine.ts";
 
 /** One of a stage's graphs. */
@@ -13,11 +14,22 @@ export class StageSessions implements Disposable {
     this.#sessions = sessions;
   }
 
-  /** Loads all graphs that there are, on the runtime's device. */
-  static async open(runtime: Runtime, models: StageModels): Promise<StageSessions> {
+  /**
+   * Loads all graphs that there are, on the runtime's device.
+   *
+   * @param prepare puts a graph into the form in which the device takes it
+   */
+  static async open(
+    runtime: Runtime,
+    models: StageModels,
+    prepare: (model: Uint8Array, file: string) => DeviceModel = (model) => ({ model }),
+  ): Promise<StageSessions> {
     const graphs = Object.entries(models) as [GraphName, Uint8Array][];
-    const sessions = await Promise.all(graphs.map(([, model]) => runtime.session(model)));
-    return new StageSessions(new Map(graphs.map(([name], i) => [name, sessions[i]!])));
+    const sessions = await Promise.all(graphs.map(async ([name, file]) => {
+      const { model, hostNodes = [] } = prepare(file, `${name}.onnx`);
+      return [name, await runtime.session(model, { hostNodes })] as const;
+    }));
+    return new StageSessions(new Map(sessions));
   }
 
   /** The graph `graph`, where the stage has it: a stage without parameters has no backward. */

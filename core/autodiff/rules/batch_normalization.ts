@@ -19,6 +19,9 @@ function affine(
 /** The statistics with which a node normalised: those of the batch, or the stored ones. */
 function statisticsOf(call: Call): { mean: string; variance: string; training: boolean } {
   const training = intOf(call.node, "training_mode", 0) === 1;
+  if (training && floatOf(call.node, "momentum", 0.9) !== 0) {
+    call.refuse("put the graph in training form first");
+  }
   return training
     ? { mean: call.output(1), variance: call.output(2), training }
     : { mean: call.input(3), variance: call.input(4), training };

@@ -1,8 +1,8 @@
 import { chosen } from "../formulation.ts";
 import { rule, type RuleEntry } from "../rule.ts";
-import { dataFormulations, preferredData } from "./conv_data.ts";
+import { dataFormulations } from "./conv_data.ts";
 import { convShapeOf } from "./conv_shape.ts";
-import { preferredWeight, weightFormulations } from "./conv_weight.ts";
+import { weightFormulations } from "./conv_weight.ts";
 
 /**
  * y = x ∗ W + b, a correlation in any number of spatial dimensions: dx and dW have several
@@ -13,12 +13,8 @@ export const conv: RuleEntry = [
     const { dy, emit } = call;
     const shape = convShapeOf(call);
     const about = { operator: "Conv", shape } as const;
-    const { choose, threads } = call.around;
-    const data = () =>
-      chosen({ ...about, gradient: "data" }, dataFormulations, preferredData(shape), choose);
-    const usual = preferredWeight(shape, threads);
-    const weight = () =>
-      chosen({ ...about, gradient: "weight" }, weightFormulations, usual, choose);
+    const data = () => chosen({ ...about, gradient: "data" }, dataFormulations, call);
+    const weight = () => chosen({ ...about, gradient: "weight" }, weightFormulations, call);
     const spatial = shape.window.kernel.map((_, i) => i + 2);
     return [
       () => data().emit(call, shape),

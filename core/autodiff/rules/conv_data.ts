@@ -1,24 +1,25 @@
 import type { Call } from "../call.ts";
 import type { Formulation } from "../formulation.ts";
-import { channelsFirst, gatheredColumns, type Place, positions } from "./conv_rows.ts";
+import { bandedData } from "./conv_band.ts";
+import {
+  bandedWork,
+  flippedWork,
+  gatheredWork,
+  stackWork,
+  timeOf,
+  transposedWork,
+} from "./conv_cost.ts";
+import { channelsFirst, channelsLast, indicesOf, outputsReading, takenRows } from "./conv_rows.ts";
 import { area, type ConvShape, isPointwise, padsWithinReach } from "./conv_shape.ts";
-import { leftOver, reach, slidingAttributes, type Window } from "./window.ts";
+import { leftOver, reach, slidingAttributes } from "./window.ts";
 
 const BEYOND = 2 ** 53 - 1;
-
-/** Maps of up to so many positions are small: there a kernel call for each sample costs most. */
-const SMALL_MAP = 16;
-
-/** Rows of fewer channels are not worth copying one by one. */
-const GATHERED_CHANNELS_MIN = 16;
-
-/** A convolution with fewer filters leaves the machine's vectors half empty. */
-const FLIPPED_CHANNELS_MIN = 8;
 
 /** Works for every shape: the transposed convolution is the adjoint by definition. */
 const transposed: Formulation = {
   name: "transposed",
   applies: () => true,
+  cost: (shape, threads) => timeOf(transposedWork(shape), threads),
   emit: (call, { groups, window }) =>
     call.emit.node("ConvTranspose", [call.dy, call.input(1)], {
       ...slidingAttributes(window),
@@ -55,7 +56,10 @@ function flippedWeight(call: Call, { channels, filters, groups, window }: ConvSh
 /** For stride 1: dx is a convolution of dy with the kernel reversed, padded by reach − 1 − pad. */
 const flipped: Formulation = {
   name: "flipped",
+  // Slice takes steps since then.
+  since: 10,
   applies: (shape) => area(shape.window.strides) === 1 && padsWithinReach(shape),
+  cost: (shape, threads) => timeOf(flippedWork(shape), threads),
   emit: (call, shape) => {
     const { window, groups } = shape;
     const covered = reach(window);
@@ -72,6 +76,7 @@ const flipped: Formulation = {
 const pointwise: Formulation = {
   name: "pointwise",
   applies: (shape) => isPointwise(shape) && shape.groups === 1,
+  cost: (shape, threads) => timeOf(stackWork(shape), threads),
   emit: (call, { filters, channels, window }) => {
     const { emit, dy, type } = call;
     const [samples] = call.dims(call.output());
@@ -82,52 +87,38 @@ const pointwise: Formulation = {
   },
 };
 
-/** For each element of the input and each kernel element, the output that they have in common. */
-function outputsReading(window: Window): Place[][] {
-  const { input, output, kernel, strides, dilations, begins } = window;
-  const taps = positions(kernel);
-  return positions(input).map((at) =>
-    taps.map((tap) => {
-      const place = at.map((x, i) => (x + begins[i]! - tap[i]! * dilations[i]!) / strides[i]!);
-      const inside = place.every((o, i) => Number.isInteger(o) && o >= 0 && o < output[i]!);
-      return inside ? place : undefined;
-    })
-  );
-}
-
-/** One product over all samples and positions: columns of dy, gathered by rows, times W. */
+/** One product over all samples and positions: rows of channels of dy, gathered, times W. */
 const gathered: Formulation = {
   name: "gathered",
   applies: ({ groups }) => groups === 1,
+  cost: (shape, threads) =>
+    timeOf(gatheredWork(shape, shape.filters, area(shape.window.input)), threads),
   emit: (call, { filters, channels, window }) => {
     const { emit, dy } = call;
-    const columns = gatheredColumns(
-      call,
-      dy,
-      call.dims(call.output()),
-      outputsReading(window),
-    );
-    const taps = area(window.kernel);
+    const [taps, count] = [area(window.kernel), area(window.output)];
+    const rows = channelsLast(call, dy, call.dims(call.output()), count);
+    const places = indicesOf(outputsReading(window), window.output).flat();
+    const columns = emit.reshape(takenRows(call, rows, count, places), [-1, taps * filters]);
     const stack = emit.reshape(call.input(1), [filters, channels, taps]);
     const weight = emit.reshape(emit.transpose(stack, [2, 0, 1]), [taps * filters, channels]);
-    const rows = emit.node("MatMul", [columns, weight]);
-    return channelsFirst(call, rows, call.dims(call.input(0)));
+    const product = emit.node("MatMul", [columns, weight]);
+    return channelsFirst(call, product, call.dims(call.input(0)));
   },
 };
 
-/** The ways to write the gradient of a convolution's input. */
-export const dataFormulations: readonly Formulation[] = [pointwise, gathered, flipped, transposed];
+/** One product over all samples and rows of maps; see `conv_band.ts`. */
+const banded: Formulation = {
+  name: "banded",
+  applies: ({ groups }) => groups === 1,
+  cost: (shape, threads) => timeOf(bandedWork(shape, "data"), threads),
+  emit: bandedData,
+};
 
-/**
- * The way that is used unless something else was measured. Columns cost most: `flipped` makes M k of
- * them for each input position, `transposed` C k for each output position, but on one thread.
- */
-export function preferredData(shape: ConvShape): Formulation {
-  const { channels, filters, groups, window } = shape;
-  if (pointwise.applies(shape)) return pointwise;
-  const small = area(window.input) <= SMALL_MAP;
-  if (small && groups === 1 && filters >= GATHERED_CHANNELS_MIN) return gathered;
-  const few = filters * area(window.input) <= 1.5 * channels * area(window.output);
-  const wide = groups > 1 || channels >= FLIPPED_CHANNELS_MIN;
-  return flipped.applies(shape) && few && wide ? flipped : transposed;
-}
+/** The ways to write the gradient of a convolution's input. */
+export const dataFormulations: readonly Formulation[] = [
+  pointwise,
+  banded,
+  gathered,
+  flipped,
+  transposed,
+];

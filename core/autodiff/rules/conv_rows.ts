@@ -1,11 +1,12 @@
 import { type Extent, int64s } from "../../onnx/mod.ts";
 import type { Call } from "../call.ts";
 import { area } from "./conv_shape.ts";
+import type { Window } from "./window.ts";
 
 /** A position in a map, or undefined where a kernel element meets padding. */
 export type Place = readonly number[] | undefined;
 
-/** All positions of a map, row-major. */
+/** All positions of a map, row-major; one for no dimensions. */
 export function positions(sizes: readonly number[]): number[][] {
   return sizes.reduce<number[][]>(
     (outer, size) =>
@@ -14,51 +15,92 @@ export function positions(sizes: readonly number[]): number[][] {
   );
 }
 
-/** [N, C, map] as rows of channels, [N, positions, C], and one row of zeros behind them if asked. */
+/** For each output position, the input position that each kernel element meets. */
+export function inputsRead(
+  { input, output, kernel, strides, dilations, begins }: Window,
+): Place[][] {
+  const taps = positions(kernel);
+  return positions(output).map((at) =>
+    taps.map((tap) => {
+      const place = at.map((o, i) => o * strides[i]! + tap[i]! * dilations[i]! - begins[i]!);
+      return place.every((x, i) => x >= 0 && x < input[i]!) ? place : undefined;
+    })
+  );
+}
+
+/** For each input position, the output position that reads it by each kernel element. */
+export function outputsReading(window: Window): Place[][] {
+  const { input, output, kernel, strides, dilations, begins } = window;
+  const taps = positions(kernel);
+  return positions(input).map((at) =>
+    taps.map((tap) => {
+      const place = at.map((x, i) => (x + begins[i]! - tap[i]! * dilations[i]!) / strides[i]!);
+      const inside = place.every((o, i) => Number.isInteger(o) && o >= 0 && o < output[i]!);
+      return inside ? place : undefined;
+    })
+  );
+}
+
+/** The window along some of its axes. */
+export function axesOf(window: Window, from: number, to?: number): Window {
+  const cut = (values: readonly number[]) => values.slice(from, to);
+  return {
+    input: cut(window.input),
+    output: cut(window.output),
+    kernel: cut(window.kernel),
+    strides: cut(window.strides),
+    dilations: cut(window.dilations),
+    begins: cut(window.begins),
+    ends: cut(window.ends),
+  };
+}
+
+/** Places as indices into the rows of a map of `sizes`. */
+export function indicesOf(
+  places: readonly (readonly Place[])[],
+  sizes: readonly number[],
+): (number | undefined)[][] {
+  return places.map((taps) =>
+    taps.map((place) => place?.reduce((index, at, i) => index * sizes[i]! + at, 0))
+  );
+}
+
+/** [N, C, map] with the channels last: [N, map, C] as [N, `rows`, the rest]. */
 export function channelsLast(
   call: Call,
   value: string,
   dims: readonly Extent[],
-  zeroRow: boolean,
+  rows: number,
 ): string {
   const { emit } = call;
   const [samples, channels, ...map] = dims;
-  const spatial = map.map((_, i) => i + 2);
-  const turned = channels === 1 ? value : emit.transpose(value, [0, ...spatial, 1]);
-  const rows = emit.reshape(turned, [samples!, area(map.map(Number)), channels!]);
-  return zeroRow ? emit.pad(rows, [0, 0, 0], [0, 1, 0]) : rows;
+  const turned = channels === 1
+    ? value
+    : emit.transpose(value, [0, ...map.map((_, i) => i + 2), 1]);
+  return emit.reshape(turned, [samples!, rows, area(map.map(Number)) * Number(channels) / rows]);
 }
 
-/** Rows [N, positions, C] as a map again: [N, C, map]. */
+/** Rows of a map with the channels last as [N, C, map] again. */
 export function channelsFirst(call: Call, rows: string, dims: readonly Extent[]): string {
   const { emit } = call;
   const [samples, channels, ...map] = dims;
   const image = emit.reshape(rows, [samples!, ...map, channels!]);
-  const spatial = map.map((_, i) => i + 1);
-  return emit.transpose(image, [0, map.length + 1, ...spatial]);
+  return emit.transpose(image, [0, map.length + 1, ...map.map((_, i) => i + 1)]);
 }
 
 /**
- * im2col by whole rows of channels: for each of `targets` and each kernel element the row of the
- * place that it meets, as a matrix [N targets, k C]. Gather copies whole rows, so this is the fastest
- * way where there are many channels and few positions.
- *
- * @param size of the map from which rows are taken
- * @param places for each target, the place that each kernel element meets
+ * Takes rows of a stack [N, `count`, width]: [N, indices, width], with zeros where an index is
+ * undefined. Gather copies whole rows, so the wider they are, the better.
  */
-export function gatheredColumns(
+export function takenRows(
   call: Call,
-  value: string,
-  dims: readonly Extent[],
-  places: readonly (readonly Place[])[],
+  stack: string,
+  count: number,
+  indices: readonly (number | undefined)[],
 ): string {
   const { emit } = call;
-  const map = dims.slice(2).map(Number);
-  const outside = area(map);
-  const indexOf = (place: Place) =>
-    place === undefined ? outside : place.reduce((index, at, i) => index * map[i]! + at, 0);
-  const indices = places.flatMap((taps) => taps.map(indexOf));
-  const rows = channelsLast(call, value, dims, indices.includes(outside));
-  const gathered = emit.node("Gather", [rows, emit.constant(int64s(indices))], { axis: 1 });
-  return emit.reshape(gathered, [-1, places[0]!.length * Number(dims[1])]);
+  if (indices.length === count && indices.every((index, i) => index === i)) return stack;
+  const padded = indices.includes(undefined) ? emit.pad(stack, [0, 0, 0], [0, 1, 0]) : stack;
+  const constant = emit.constant(int64s(indices.map((index) => index ?? count)));
+  return emit.node("Gather", [padded, constant], { axis: 1 });
 }

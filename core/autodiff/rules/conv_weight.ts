@@ -1,15 +1,18 @@
-import { type Extent, type Fact, tensor } from "../../onnx/mod.ts";
-import type { Call, Columns } from "../call.ts";
+import { type Extent, tensor } from "../../onnx/mod.ts";
+import type { Call } from "../call.ts";
 import type { Formulation } from "../formulation.ts";
-import { channelsLast, gatheredColumns, type Place, positions } from "./conv_rows.ts";
+import { bandedWeight } from "./conv_band.ts";
+import {
+  bandedWork,
+  gatheredWork,
+  pickedWork,
+  stackWork,
+  tappedWork,
+  timeOf,
+} from "./conv_cost.ts";
+import { channelsLast, indicesOf, inputsRead, takenRows } from "./conv_rows.ts";
 import { area, type ConvShape, isPointwise } from "./conv_shape.ts";
 import type { Window } from "./window.ts";
-
-/** Rows of fewer channels are not worth copying one by one. */
-const GATHERED_CHANNELS_MIN = 16;
-
-/** Maps of up to so many positions are gathered by rows. */
-const GATHERED_MAP_MAX = 64;
 
 /** The result as a weight: [M, C/g, k]. */
 function asWeight(call: Call, gradient: string): string {
@@ -38,7 +41,7 @@ function summedProduct(call: Call, a: string, b: string, rank: number): string {
  * [N, C k, OH, OW], the order of channels and kernel elements being that of the weight, and then a
  * stack of matrices.
  */
-function pickedColumns(call: Call, { channels, groups, window }: ConvShape): Columns {
+function pickedColumns(call: Call, { channels, groups, window }: ConvShape): string {
   const { emit, type: dtype } = call;
   const k = area(window.kernel);
   const picks = new Array<number>(channels * k * k).fill(0);
@@ -60,15 +63,7 @@ function pickedColumns(call: Call, { channels, groups, window }: ConvShape): Col
     group: channels,
     kernel_shape: [...lead, ...window.kernel],
   });
-  const stack = stackDims(samples!, channels * k, groups, window);
-  const value = emit.reshape(maps, stack);
-  const facts = new Map<string, Fact>([
-    [given, { dtype, dims: lifted }],
-    [maps, { dtype, dims: [samples!, channels * k, ...lead, ...window.output] }],
-    [value, { dtype, dims: stack }],
-  ]);
-  if (!lift) facts.delete(x);
-  return { value, facts };
+  return emit.reshape(maps, stackDims(samples!, channels * k, groups, window));
 }
 
 /** [N, rows, P], or [N, g, rows/g, P] where there are groups. */
@@ -81,19 +76,19 @@ function stackDims(samples: Extent, rows: number, groups: number, { output }: Wi
 const picked: Formulation = {
   name: "picked",
   applies: () => true,
+  cost: (shape, threads) => timeOf(pickedWork(shape), threads),
   emit: (call, shape) => {
     const { emit, dy } = call;
     const { filters, groups, window } = shape;
     const [samples] = call.dims(call.output());
     const columns = pickedColumns(call, shape);
-    if (groups === 1) call.around.columns.set(call.node.name, columns);
     const maps = emit.reshape(dy, stackDims(samples!, filters, groups, window));
     const rank = groups === 1 ? 3 : 4;
     const rows = shape.channels * area(window.kernel);
     if (rows <= filters || filters === groups) {
-      return asWeight(call, summedProduct(call, maps, columns.value, rank));
+      return asWeight(call, summedProduct(call, maps, columns, rank));
     }
-    const turned = summedProduct(call, columns.value, maps, rank);
+    const turned = summedProduct(call, columns, maps, rank);
     return asWeight(call, emit.transpose(turned, groups === 1 ? [1, 0] : [0, 2, 1]));
   },
 };
@@ -102,6 +97,7 @@ const picked: Formulation = {
 const pointwise: Formulation = {
   name: "pointwise",
   applies: (shape) => isPointwise(shape) && shape.groups === 1,
+  cost: (shape, threads) => timeOf(stackWork(shape), threads),
   emit: (call, { channels, filters, window }) => {
     const { emit, dy } = call;
     const [samples] = call.dims(call.output());
@@ -112,37 +108,32 @@ const pointwise: Formulation = {
   },
 };
 
-/** For each output position, the place that each kernel element meets. */
-function inputsRead({ input, output, kernel, strides, dilations, begins }: Window): Place[][] {
-  const taps = positions(kernel);
-  return positions(output).map((at) =>
-    taps.map((tap) => {
-      const place = at.map((o, i) => o * strides[i]! + tap[i]! * dilations[i]! - begins[i]!);
-      return place.every((x, i) => x >= 0 && x < input[i]!) ? place : undefined;
-    })
-  );
-}
-
-/** One product over all samples and positions: dyᵀ times columns of x, gathered by rows. */
+/** One product over all samples and positions: dyᵀ times rows of channels of x, gathered. */
 const gathered: Formulation = {
   name: "gathered",
   applies: ({ groups }) => groups === 1,
+  cost: (shape, threads) =>
+    timeOf(gatheredWork(shape, shape.channels, area(shape.window.output)), threads),
   emit: (call, shape) => {
     const { emit, dy, type } = call;
-    const { filters, window } = shape;
-    const columns = gatheredColumns(
-      call,
-      call.input(0),
-      call.dims(call.input(0)),
-      inputsRead(window),
-    );
-    const maps = emit.reshape(channelsLast(call, dy, call.dims(call.output()), false), [
-      -1,
-      filters,
-    ]);
-    const product = emit.matMul(maps, columns, { dtype: type, rankA: 2, rankB: 2, transA: true });
-    return fromChannelsLast(call, product, shape);
+    const { filters, channels, window } = shape;
+    const [taps, count] = [area(window.kernel), area(window.input)];
+    const x = channelsLast(call, call.input(0), call.dims(call.input(0)), count);
+    const places = indicesOf(inputsRead(window), window.input).flat();
+    const columns = emit.reshape(takenRows(call, x, count, places), [-1, taps * channels]);
+    const maps = channelsLast(call, dy, call.dims(call.output()), area(window.output));
+    const rows = emit.reshape(maps, [-1, filters]);
+    const o = { dtype: type, rankA: 2, rankB: 2, transA: true };
+    return fromChannelsLast(call, emit.matMul(rows, columns, o), shape);
   },
+};
+
+/** One product over all samples and rows of maps; see `conv_band.ts`. */
+const banded: Formulation = {
+  name: "banded",
+  applies: ({ groups }) => groups === 1,
+  cost: (shape, threads) => timeOf(bandedWork(shape, "weight"), threads),
+  emit: bandedWeight,
 };
 
 /** True where each tap of the kernel reads the input without gaps. */
@@ -163,6 +154,7 @@ function shifted(call: Call, x: string, axis: number, offset: number, size: numb
 const tapped: Formulation = {
   name: "tapped",
   applies: (shape) => isDense(shape) && shape.groups === 1,
+  cost: (shape, threads) => timeOf(tappedWork(shape), threads),
   emit: (call, shape) => {
     const { emit, dy } = call;
     const { channels, filters, window } = shape;
@@ -189,16 +181,10 @@ const tapped: Formulation = {
 };
 
 /** The ways to write the gradient of a convolution's weight. */
-export const weightFormulations: readonly Formulation[] = [pointwise, gathered, tapped, picked];
-
-/**
- * The way that is used unless something else was measured. `tapped` does the least work on middling
- * maps, but its copies are made by one thread; `picked` does more and shares it out.
- */
-export function preferredWeight(shape: ConvShape, threads: number): Formulation {
-  const { channels, groups, window } = shape;
-  if (pointwise.applies(shape)) return pointwise;
-  const small = area(window.output) <= GATHERED_MAP_MAX;
-  if (groups === 1 && channels >= GATHERED_CHANNELS_MIN && small) return gathered;
-  return threads === 1 && channels > 1 && tapped.applies(shape) ? tapped : picked;
-}
+export const weightFormulations: readonly Formulation[] = [
+  pointwise,
+  banded,
+  gathered,
+  tapped,
+  picked,
+];

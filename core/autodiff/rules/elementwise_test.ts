@@ -93,6 +93,15 @@ testCases("Sigmoid, Tanh, Softplus, Softsign, Erf, Gelu", [
   ...unary("FastGelu", { dtype: "float32", domain: "com.microsoft" }),
 ]);
 
+testCases("Sin, Cos, HardSigmoid, HardSwish", [
+  ...unary("Sin", { dtype: "float32" }),
+  ...unary("Cos", { dtype: "float32" }),
+  ...unary("HardSigmoid", { dtype: "float32", attributes: { alpha: 0.5 }, range: [-0.9, 0.9] }),
+  ...unary("HardSigmoid", { dtype: "float32", range: [3, 5] }),
+  ...unary("HardSwish", { dtype: "float32", range: [-2.5, 2.5] }),
+  ...unary("HardSwish", { dtype: "float32", range: [3.5, 5] }),
+]);
+
 testCases("Clip, by attributes and by inputs", [
   ...unary("Clip", {
     dtype: "float32",

@@ -8,6 +8,9 @@ import { reach, type Window, windowOf } from "./window.ts";
 /** First opset whose ScatterElements can add. */
 const SCATTER_ADD_OPSET = 16;
 
+/** First opset whose Slice can take steps. */
+const STRIDED_SLICE_OPSET = 10;
+
 /** Where each maximum was found: output 1, or found again where the graph does not ask for it. */
 function indicesOf(call: Call): string {
   const { node, emit } = call;
@@ -16,7 +19,8 @@ function indicesOf(call: Call): string {
     if (intOf(node, "storage_order", 0) === 1) call.refuse("column-major indices (storage_order)");
     return asked;
   }
-  return emit.outputs(2, "MaxPool", [call.input(0)], node.attributes)[1]!;
+  const { storage_order: _, ...attributes } = node.attributes;
+  return emit.outputs(2, "MaxPool", [call.input(0)], attributes)[1]!;
 }
 
 /** True where no two windows share an element. */
@@ -75,7 +79,9 @@ function pooledGradient(call: Call, kernel: readonly number[]): string {
   const single = type === "float32";
   if (single && isDisjoint(window)) return unpooled(call, gradient, indicesOf(call));
   if (call.opset >= SCATTER_ADD_OPSET) return scattered(call, gradient);
-  if (!single) call.refuse(`elements of ${type} take opset ${SCATTER_ADD_OPSET} or later`);
+  if (!single || call.opset < STRIDED_SLICE_OPSET) {
+    call.refuse(`overlapping windows of ${type} take opset ${SCATTER_ADD_OPSET} or later`);
+  }
   return inDisjointSets(call, gradient, window);
 }
 

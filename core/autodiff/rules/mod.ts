@@ -13,6 +13,7 @@ import { exp, log, sqrt } from "./exponential.ts";
 import { extremum } from "./extremum.ts";
 import { gather, gatherElements } from "./gather.ts";
 import { cast, castLike, dropout, identity } from "./identity.ts";
+import { hardSigmoid, hardSwish } from "./hard_sigmoid.ts";
 import { layerNormalization } from "./layer_normalization.ts";
 import { fusedMatMul, gemm, matMul } from "./matmul.ts";
 import { globalMaxPool, maxPool } from "./max_pool.ts";
@@ -27,13 +28,23 @@ import {
 } from "./operators.ts";
 import { pad } from "./pad.ts";
 import { pow } from "./pow.ts";
-import { reduceExtremum, reduceMean, reduceSum } from "./reduce.ts";
+import {
+  reduceExtremum,
+  reduceL2,
+  reduceLogSumExp,
+  reduceMean,
+  reduceSum,
+  reduceSumSquare,
+} from "./reduce.ts";
 import { elu, leakyRelu, pRelu, relu } from "./relu.ts";
 import { reshape } from "./reshape.ts";
 import { sigmoid, softplus, softsign, tanh } from "./sigmoid.ts";
 import { slice } from "./slice.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
+import { depthToSpace, spaceToDepth } from "./space_depth.ts";
 import { transpose } from "./transpose.ts";
+import { trilu } from "./triangle.ts";
+import { cos, sin } from "./trigonometric.ts";
 import { where } from "./where.ts";
 
 /** The rule of every operator that has one; to leave one out is a compile error. */
@@ -47,6 +58,8 @@ const RULES: Readonly<Record<DifferentiableOperator, RuleEntry>> = {
   Clip: clip,
   Concat: concat,
   Conv: conv,
+  Cos: cos,
+  DepthToSpace: depthToSpace,
   Div: div,
   Dropout: dropout,
   Elu: elu,
@@ -60,6 +73,8 @@ const RULES: Readonly<Record<DifferentiableOperator, RuleEntry>> = {
   Gemm: gemm,
   GlobalAveragePool: globalAveragePool,
   GlobalMaxPool: globalMaxPool,
+  HardSigmoid: hardSigmoid,
+  HardSwish: hardSwish,
   Identity: identity,
   LayerNormalization: layerNormalization,
   LeakyRelu: leakyRelu,
@@ -76,17 +91,22 @@ const RULES: Readonly<Record<DifferentiableOperator, RuleEntry>> = {
   Pad: pad,
   Pow: pow,
   Reciprocal: reciprocal,
+  ReduceL2: reduceL2,
+  ReduceLogSumExp: reduceLogSumExp,
   ReduceMax: reduceExtremum,
   ReduceMean: reduceMean,
   ReduceMin: reduceExtremum,
   ReduceSum: reduceSum,
+  ReduceSumSquare: reduceSumSquare,
   Relu: relu,
   Reshape: reshape,
   Sigmoid: sigmoid,
+  Sin: sin,
   Slice: slice,
   Softmax: softmax,
   Softplus: softplus,
   Softsign: softsign,
+  SpaceToDepth: spaceToDepth,
   Split: split,
   Sqrt: sqrt,
   Squeeze: reshape,
@@ -94,6 +114,7 @@ const RULES: Readonly<Record<DifferentiableOperator, RuleEntry>> = {
   Sum: sum,
   Tanh: tanh,
   Transpose: transpose,
+  Trilu: trilu,
   Unsqueeze: reshape,
   Where: where,
   "com.microsoft.FastGelu": fastGelu,

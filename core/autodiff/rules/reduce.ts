@@ -77,6 +77,32 @@ function over(call: Call, gradient: string, count: string): string {
   return emit.div(gradient, scalar);
 }
 
+/** y = Σx²: dx = 2x dy. */
+export const reduceSumSquare: RuleEntry = [
+  rule((call) => [() => {
+    const { dy, emit, type } = call;
+    return emit.mul(emit.scale(call.input(0), type, 2), withReducedAxes(call, dy));
+  }]),
+];
+
+/** y = √Σx²: dx = x dy / y. */
+export const reduceL2: RuleEntry = [
+  rule((call) => [() => {
+    const { dy, emit } = call;
+    const ratio = emit.div(dy, call.output());
+    return emit.mul(call.input(0), withReducedAxes(call, ratio));
+  }]),
+];
+
+/** y = ln Σeˣ: dx = dy e^(x − y). */
+export const reduceLogSumExp: RuleEntry = [
+  rule((call) => [() => {
+    const { dy, emit } = call;
+    const share = emit.node("Exp", [emit.sub(call.input(0), withReducedAxes(call, call.output()))]);
+    return emit.mul(share, withReducedAxes(call, dy));
+  }]),
+];
+
 /** y = max or min of x over the axes: dy goes to where it was attained, in equal shares on ties. */
 export const reduceExtremum: RuleEntry = [
   rule((call) => [() => {

@@ -116,6 +116,31 @@ testCases("ReduceSum, ReduceMean, ReduceMax, ReduceMin", [
   { op: "ReduceMean", opset: 18, operands: [["batch", 2]], attributes: { keepdims: 0 } },
 ]);
 
+testCases("ReduceSumSquare, ReduceL2, ReduceLogSumExp", [
+  ...["ReduceSumSquare", "ReduceL2", "ReduceLogSumExp"].flatMap((op) =>
+    [[1], [0], [-1, 0]].flatMap((axes) =>
+      [0, 1].map((keepdims): Case => ({
+        op,
+        attributes: { keepdims, axes },
+        operands: [["batch", 2, 3]],
+        tolerance: 0.01,
+      }))
+    )
+  ),
+  { op: "ReduceL2", opset: 18, operands: [["batch", 2, 3], ints(1)] },
+]);
+
+testCases("Trilu, SpaceToDepth, DepthToSpace", [
+  { op: "Trilu", operands: [["batch", 3, 4]] },
+  { op: "Trilu", attributes: { upper: 0 }, operands: [["batch", 3, 3]] },
+  {
+    op: "Trilu",
+    operands: [["batch", 3, 4], { dims: [], dtype: "int64", values: [1] }],
+  },
+  { op: "SpaceToDepth", attributes: { blocksize: 2 }, operands: [["batch", 2, 4, 6]] },
+  { op: "DepthToSpace", attributes: { blocksize: 2 }, operands: [["batch", 8, 2, 3]] },
+]);
+
 const indices = (dims: Dims, values: number[]) => ({ dims, dtype: "int64" as const, values });
 
 testCases("Gather and GatherElements", [

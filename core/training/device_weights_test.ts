@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { numbers, tensor } from "../onnx/mod.ts";
+import type { Tensor } from "../onnx/mod.ts";
+import { Runtime } from "../runtime/mod.ts";
+import type { DeviceMemory, DeviceTensor } from "../runtime/mod.ts";
+import { placedTogether } from "./device_groups.ts";
+import { DeviceWeights } from "./device_weights.ts";
+import type { OptimizerConfig } from "./optimizer.ts";
+import { WeightStore } from "./weight_store.ts";
+
+const runtime = Runtime.open();
+
+const PARAMETERS = [
+  { name: "weight", dims: [3, 5], gradient: "d.weight" },
+  { name: "scale", dims: [], gradient: "d.scale" },
+  { name: "bias", dims: [70], gradient: "d.bias" },
+];
+
+const OPTIMIZERS: readonly OptimizerConfig[] = [
+  { type: "sgd", lr: 1, momentum: 0, dampening: 0, nesterov: false, weight_decay: 0.1 },
+  { type: "sgd", lr: 1, momentum: 0.9, dampening: 0.1, nesterov: false, weight_decay: 0 },
+  { type: "adamw", lr: 1, betas: [0.9, 0.99], eps: 1e-8, weight_decay: 0.1 },
+];
+
+function made(dims: readonly number[], seed: number): Tensor {
+  const count = dims.reduce((product, dim) => product * dim, 1);
+  return tensor("float32", dims, Array.from({ length: count }, (_, i) => Math.sin(i + seed)));
+}
+
+function optionsOf(optimizer: OptimizerConfig, accumulates: boolean) {
+  const initial = new Map(PARAMETERS.map(({ name, dims }, i) => [name, made(dims, i)]));
+  return { runtime, parameters: PARAMETERS, initial, optimizer, versions: 3, accumulates };
+}
+
+function assertClose(given: ReadonlyMap<string, Tensor>, expected: ReadonlyMap<string, Tensor>) {
+  assert.deepEqual([...given.keys()], [...expected.keys()]);
+  for (const [name, value] of expected) {
+    const found = given.get(name)!;
+    assert.deepEqual(found.dims, value.dims);
+    numbers(value).forEach((number, i) => {
+      const off = Math.abs(number - numbers(found)[i]!);
+      assert.ok(off <= 1e-6 * Math.max(1, Math.abs(number)), `${name}[${i}] is off by ${off}`);
+    });
+  }
+}
+
+Deno.test("updates between versions and in place are those of the weights on the host", async () => {
+  for (const optimizer of OPTIMIZERS) {
+    using memory = await runtime.deviceMemory();
+    using device = await DeviceWeights.open({ ...optionsOf(optimizer, true), memory });
+    using host = new WeightStore(optionsOf(optimizer, true));
+    for (const [update, [from, to]] of [[0, 1], [1, 1], [1, 2], [2, 0], [0, 0]].entries()) {
+      for (const first of [true, false]) {
+        for (const [i, { gradient, dims }] of PARAMETERS.entries()) {
+          const value = made(dims, 7 * update + 3 * i + (first ? 0 : 1));
+          host.gradient(gradient, first).bytes.set(value.bytes);
+          await memory.upload(device.gradient(gradient, first), value);
+        }
+        if (!first) await Promise.all([host.accumulate(), device.accumulate()]);
+      }
+      const at = { rate: 0.01 * (update + 1), update };
+      host.update(from!, to!, at);
+      await device.update(from!, to!, at);
+      assertClose(await device.gradients(), host.gradients());
+      for (const buffer of [from!, to!]) {
+        assertClose(await device.tensors(buffer), host.tensors(buffer));
+      }
+    }
+  }
+});
+
+Deno.test("each parameter is a view of its own part, with its own shape", async () => {
+  using memory = await runtime.deviceMemory();
+  using weights = await DeviceWeights.open({ ...optionsOf(OPTIMIZERS[0]!, false), memory });
+  for (const [i, { name, dims, gradient }] of PARAMETERS.entries()) {
+    assert.ok(weights.has(name) && weights.hasGradient(gradient));
+    assert.deepEqual(await downloaded(memory, weights.tensor(0, name)), made(dims, i));
+    assert.throws(() => weights.gradient(gradient, false), /one micro-batch an update/);
+  }
+  assert.ok(!weights.has("d.bias") && !weights.hasGradient("bias"));
+});
+
+Deno.test("a stage without parameters has weights that nothing changes", async () => {
+  using memory = await runtime.deviceMemory();
+  const options = { ...optionsOf(OPTIMIZERS[2]!, true), parameters: [], memory };
+  using weights = await DeviceWeights.open(options);
+  await weights.accumulate();
+  await weights.update(0, 0, { rate: 1, update: 0 });
+  assert.equal((await weights.tensors(0)).size, 0);
+});
+
+Deno.test("small parameters share a group, large ones and those of WebGPU do not", () => {
+  const parameter = (count: number) => ({ name: `${count}`, dims: [count], gradient: "" });
+  const small = [parameter(10), parameter(100), parameter(1)];
+  const offsets = (placed: ReturnType<typeof placedTogether>) =>
+    placed.map((group) => group.map(({ offset }) => offset));
+  assert.deepEqual(offsets(placedTogether(small, true)), [[0, 256, 768]]);
+  assert.deepEqual(offsets(placedTogether(small, false)), [[0], [0], [0]]);
+  const large = [parameter(10), parameter(2 ** 22), parameter(2 ** 23), parameter(5), parameter(5)];
+  assert.deepEqual(offsets(placedTogether(large, true)), [[0], [0], [0], [0, 256]]);
+});
+
+async function downloaded(memory: DeviceMemory, source: DeviceTensor): Promise<Tensor> {
+  return await memory.download(source);
+}
