@@ -1,4 +1,4 @@
-import { enterCallersFolder, processShell } from "./process.ts";
+import { endWithParent, enterCallersFolder, processShell } from "./process.ts";
 import { runCommandLine } from "./shell.ts";
 import type { VerbEntry } from "./verb.ts";
 
@@ -58,5 +58,6 @@ export const verbs: readonly VerbEntry[] = [
 
 if (import.meta.main) {
   enterCallersFolder();
+  endWithParent();
   Deno.exit(await runCommandLine(Deno.args, verbs, processShell()));
 }

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { SUPERVISED } from "../core/run/supervised.ts";
 import { engine } from "./engine.ts";
 import type { Stream } from "./output.ts";
 import type { Shell } from "./shell.ts";
@@ -30,6 +31,17 @@ export function enterCallersFolder(): void {
   const called = Deno.env.get("INIT_CWD");
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   if (called && called !== root && Deno.cwd() === root) Deno.chdir(called);
+}
+
+/**
+ * Under `ravn train` a provider's standard input is a pipe from it, which ends when it is killed:
+ * then the provider is asked to stop, like by Ctrl-C.
+ */
+export async function endWithParent(): Promise<void> {
+  if (Deno.env.get(SUPERVISED) !== "1") return;
+  const nothing = new Uint8Array(1);
+  while (await Deno.stdin.read(nothing).catch(() => null) !== null);
+  Deno.kill(Deno.pid, "SIGTERM");
 }
 
 /** How to start this program again: a compiled file is itself, anything else is run by deno. */

@@ -125,6 +125,23 @@ Deno.test("train: Ctrl-C stops all providers, which save", async () => {
   for (const node of NODES) await assertCheckpoint(project, node);
 });
 
+Deno.test("train: killed, it leaves no provider behind, and all have saved", async () => {
+  await using project = await Project.make({ configuration: LONG });
+  await project.succeed("clusterize", "--split", "ravnest");
+  const train = project.start(["train", "--json"]);
+  await train.update(20);
+  train.kill("SIGKILL");
+  await train.ended;
+  const saved = async () => {
+    const files = await project.files();
+    return files.filter((file) => file.endsWith("checkpoint.safetensors")).length;
+  };
+  for (let wait = 0; wait < 100 && await saved() < NODES.length; wait++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  for (const node of NODES) await assertCheckpoint(project, node);
+});
+
 Deno.test("after a crash of all, over Unix sockets too, the same plan can be trained", async () => {
   await using project = await Project.make({ configuration: { epochs: 100, transport: "unix" } });
   const { providers } = await running(project);

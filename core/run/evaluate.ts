@@ -69,7 +69,7 @@ interface EvaluationData {
 async function evaluationData(request: EvalRequest): Promise<EvaluationData> {
   const file = request.config ?? "ravn.yaml";
   const config = request.config !== undefined || await exists(file)
-    ? await readConfig(file)
+    ? await readConfig(file, request.set)
     : undefined;
   if (request.inputs !== undefined) {
     return { inputs: request.inputs, labels: request.labels, loss: config?.loss };
@@ -90,27 +90,27 @@ export async function evaluate(request: EvalRequest): Promise<EvalReport> {
   using model = await openModel(runtime, request.model, data);
   const name = model.graph.outputs[0]!.name;
   const totals = { samples: 0, loss: 0, correct: 0, rows: 0 };
+  using judges = new DisposableStack();
   let judge: Judge | undefined;
   for (let start = 0; start < model.count; start += request.batch) {
     const samples = Math.min(request.batch, model.count - start);
     const output = (await model.session.run(model.inputs(start, samples))).get(name)!;
     totals.samples += samples;
     if (data.labels === undefined) continue;
-    judge ??= await Judge.open(runtime, model, output, data.loss ?? guessLoss(model));
+    judge ??= judges.use(await Judge.open(runtime, model, output, data.loss ?? FORM));
     await judge.count(output, start, samples, totals);
   }
-  judge?.[Symbol.dispose]();
   return {
     samples: totals.samples,
-    ...(judge?.hasLoss ? { loss: totals.loss / totals.samples } : {}),
+    ...(judge !== undefined && data.loss !== undefined
+      ? { loss: totals.loss / totals.samples }
+      : {}),
     ...(totals.rows > 0 ? { accuracy: totals.correct / totals.rows * 100 } : {}),
   };
 }
 
-/** Without a configuration only the form of the labels matters; mean squared error takes any. */
-function guessLoss(_model: ModelOverData): LossConfig {
-  return { type: "mse" };
-}
+/** Without a configuration only the form of the labels matters, and this loss takes any. */
+const FORM: LossConfig = { type: "mse" };
 
 interface Totals {
   loss: number;
@@ -138,8 +138,6 @@ class Judge implements Disposable {
     this.#output = names.output;
     this.#kind = kind;
   }
-
-  readonly hasLoss = true;
 
   static async open(
     runtime: Runtime,

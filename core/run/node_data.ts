@@ -30,6 +30,8 @@ export const nodeFile = z.object({
   schedule: z.enum(["async", "gpipe", "1f1b"]),
   micro_batches: z.number().int().positive(),
   batch_size: z.number().int().positive(),
+  /** The loss that the stage's graphs compute, and who reads the labels, as JSON. */
+  loss: z.string(),
   /** Secret of the run: only nodes that know it are let in. */
   token: z.string(),
   /** Hash of the plan: peers with another one are refused. */

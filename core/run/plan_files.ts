@@ -87,11 +87,12 @@ async function keepSecret(folder: string): Promise<void> {
 
 /** Paths below `node_data/` and what goes there; `plan.json` comes last. */
 async function contentsOf(o: PlanToWrite): Promise<[string, Uint8Array | string][]> {
-  const { plan, programs, model } = o;
+  const { plan, programs, model, config } = o;
   const text = `${JSON.stringify(plan, null, 2)}\n`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   const plan_hash = new Uint8Array(digest).toHex();
   const token = crypto.getRandomValues(new Uint8Array(32)).toHex();
+  const loss = plannedLoss(config);
   const files: [string, Uint8Array | string][] = [["model.onnx", model]];
   plan.clusters.forEach((cluster, c) => {
     cluster.stages.forEach((stage, s) => {
@@ -99,7 +100,7 @@ async function contentsOf(o: PlanToWrite): Promise<[string, Uint8Array | string]
       for (const [name, content] of stageContents(programs[c]![s]!)) {
         files.push([`${folder}/${name}`, content]);
       }
-      const node = nodeFileOf(plan, cluster, stage, { token, plan_hash });
+      const node = nodeFileOf(plan, cluster, stage, { token, plan_hash, loss });
       files.push([`nodes/${stage.name}.json`, `${JSON.stringify(node, null, 2)}\n`]);
     });
   });
@@ -107,11 +108,16 @@ async function contentsOf(o: PlanToWrite): Promise<[string, Uint8Array | string]
   return files;
 }
 
+/** What of the configuration is built into the graphs besides the model. */
+export function plannedLoss({ loss, labels }: Config): string {
+  return JSON.stringify({ loss, labels });
+}
+
 function nodeFileOf(
   plan: Plan,
   cluster: PlanCluster,
   stage: PlanStage,
-  secrets: { readonly token: string; readonly plan_hash: string },
+  o: { readonly token: string; readonly plan_hash: string; readonly loss: string },
 ): NodeFile {
   const info = plan.node_info.find(({ node }) => node === stage.node)!;
   const own = parseAddress(stage.address);
@@ -142,6 +148,6 @@ function nodeFileOf(
     schedule: plan.schedule,
     micro_batches: plan.micro_batches,
     batch_size: plan.batch_size,
-    ...secrets,
+    ...o,
   };
 }

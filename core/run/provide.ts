@@ -16,6 +16,7 @@ import { openStage } from "./open_stage.ts";
 import type { StageSettings } from "./open_stage.ts";
 import type { ProvideRequest } from "./requests.ts";
 import { RunData } from "./run_data.ts";
+import { plannedLoss } from "./plan_files.ts";
 import { readStage, saveState } from "./stage_files.ts";
 import type { SavedState, StoredStage } from "./stage_files.ts";
 import { settingsOf, termsOf, trainStage } from "./train_stage.ts";
@@ -176,6 +177,12 @@ function checkedSettings({ node, config }: Provider, { inFlight }: ProvideReques
     throw new RavnError(
       `the plan was made for schedule ${schedule} and micro_batches ${node.micro_batches}, ` +
         `ravn.yaml says ${config.schedule} and ${settings.microBatches}: run ravn clusterize again`,
+    );
+  }
+  const loss = plannedLoss(config);
+  if (node.loss !== loss) {
+    throw new RavnError(
+      `the plan was made for ${node.loss}, ravn.yaml says ${loss}: run ravn clusterize again`,
     );
   }
   return settings;

@@ -1,4 +1,5 @@
 import { EXIT } from "../error.ts";
+import { SUPERVISED } from "./supervised.ts";
 import { TextLineStream } from "./text_lines.ts";
 import { parseEvent } from "./events.ts";
 import type { RunHost } from "./events.ts";
@@ -22,7 +23,9 @@ export class ProviderProcess {
     this.#name = name;
     this.#process = new Deno.Command(program!, {
       args: [...start, "provide", "--name", name, "--json", ...options],
-      stdin: "null",
+      // It ends with this process, however that ends: see `SUPERVISED`.
+      stdin: "piped",
+      env: { [SUPERVISED]: "1" },
       stdout: "piped",
       stderr: "piped",
     }).spawn();
@@ -44,6 +47,7 @@ export class ProviderProcess {
       complaintOf(this.#process.stderr),
       this.#process.status,
     ]);
+    await this.#process.stdin.abort().catch(() => {});
     if (status.success) return undefined;
     const how = status.signal === null ? `exit code ${status.code}` : status.signal;
     const message = said.replace(/^ravn: /, "") || `${this.#name} ended with ${how}`;

@@ -134,6 +134,8 @@ export interface EvalRequest {
   readonly inputs?: Inputs;
   readonly labels?: string;
   readonly config?: string;
+  /** Keys of the configuration to replace, as written. */
+  readonly set?: readonly (readonly [key: string, value: string])[];
   readonly batch: number;
 }
 

@@ -32,7 +32,12 @@ export async function train(request: TrainRequest, host: RunHost): Promise<Train
   ) {
     return { trained };
   }
-  const metrics = await evaluate({ model, config: file, batch: config.batch_size });
+  const metrics = await evaluate({
+    model,
+    config: file,
+    set: request.set,
+    batch: config.batch_size,
+  });
   return { trained, metrics };
 }
 

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { Runtime } from "../runtime/mod.ts";
 import type { Device } from "../runtime/mod.ts";
 import { buildPrograms, masksFor } from "../training/mod.ts";
@@ -7,9 +8,10 @@ import type { Config } from "./config.ts";
 import { withTensors, writeTrained } from "./fuse.ts";
 import { inModelFile, loadModel } from "./model_file.ts";
 import type { LoadedModel } from "./model_file.ts";
+import { moveAside } from "./metrics_files.ts";
 import { openStage } from "./open_stage.ts";
 import { RunData } from "./run_data.ts";
-import { storedStage } from "./stage_files.ts";
+import { saveState, storedStage } from "./stage_files.ts";
 import type { LocalTraining } from "./train.ts";
 import { settingsOf, termsOf, trainStage } from "./train_stage.ts";
 
@@ -68,7 +70,12 @@ export async function trainSingle(o: LocalTraining): Promise<string[]> {
       const graph = withTensors(model.graph, await stage.tensors(), model.file);
       files = await writeTrained(graph, { out, force: request.force });
     },
-    broken: () => Promise.resolve(),
+    broken: async (progress) => {
+      const file = join(home, "checkpoint.safetensors");
+      await moveAside(file);
+      await saveState(file, await stage.tensors(), { ...progress, stage: 0, complete: false });
+      host.emit({ event: "saved", node: "this process", file });
+    },
   });
   return files;
 }
