@@ -1,7 +1,7 @@
 /**
- * The engine that keeps a stage on a device, with the CPU as the device: it must give the numbers of
- * the engine that keeps it in host memory. Both get graphs in the form that devices take; else the
- * first rounding at which a Relu lets through what it did not before would part them for good.
+ * The engine that keeps a stage on a device, with the CPU as the device: it must give the numbers
+ * of the engine that keeps it in host memory. Both get graphs in the form that devices take; else
+ * the first rounding at which a Relu lets through what it did not before would part them for good.
  */
 import assert from "node:assert/strict";
 import type { RunShape } from "../core/pipeline/mod.ts";

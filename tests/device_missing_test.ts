@@ -1,4 +1,6 @@
-/** A device that is not there: said in one line before anything is trained, with what is missing. */
+/**
+ * A device that is not there: said in one line before anything is trained, with what is missing.
+ */
 import assert from "node:assert/strict";
 import { readModel } from "../core/onnx/mod.ts";
 import { Runtime } from "../core/runtime/mod.ts";

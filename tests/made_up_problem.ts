@@ -44,7 +44,9 @@ export const shape: RunShape = {
   validation_every: 0,
 };
 
-/** A network on noise: a residual net with classes by index, or the digits CNN with one-hot rows. */
+/**
+ * A network on noise: a residual net with classes by index, or the digits CNN with one-hot rows.
+ */
 export async function problem(
   kind: "residual" | "digits_cnn",
   batch: number = BATCH,

@@ -78,10 +78,10 @@ export function trainingBatchNormalization(form: TrainingForm, node: Node): void
 
 /**
  * With momentum 0 the operator's "running" outputs are the statistics of the batch, whatever is put
- * in. But ONNX Runtime writes those outputs over what was put in, even over initializers, and merges
- * initializers that are equal: a tensor of zeros would lose its value for every other reader, and two
- * nodes would share one statistic, silently. So each node gets two tensors whose values occur
- * nowhere else.
+ * in. But ONNX Runtime writes those outputs over what was put in, even over initializers, and
+ * merges initializers that are equal: a tensor of zeros would lose its value for every other
+ * reader, and two nodes would share one statistic, silently. So each node gets two tensors whose
+ * values occur nowhere else.
  */
 function fused(
   form: TrainingForm,

@@ -14,7 +14,9 @@ export interface Surroundings {
   consumers(value: string): readonly Node[];
   /** The node that makes a value. */
   producer(value: string): Node | undefined;
-  /** True where a gradient enters the graph at this value, or its gradient is one of the results. */
+  /**
+   * True where a gradient enters the graph at this value, or its gradient is one of the results.
+   */
   exposed(value: string): boolean;
   /** True where a value depends on what is differentiated for. */
   carries(value: string): boolean;

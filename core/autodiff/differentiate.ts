@@ -27,8 +27,8 @@ export interface DifferentiateOptions {
   /** Picks a formulation where a gradient has several; the rules' own choice if absent. */
   readonly choose?: ChooseFormulation;
   /**
-   * Threads on which the nodes will run, as far as that is known: one takes the formulations with the
-   * least work, more (the default) those whose work is shared.
+   * Threads on which the nodes will run, as far as that is known: one takes the formulations with
+   * the least work, more (the default) those whose work is shared.
    */
   readonly threads?: number;
 }

@@ -1,6 +1,7 @@
 /**
  * The random numbers of dropout: a hash of (seed, step, salt, element index), so that a mask can be
- * made again anywhere (in a recompute, on a device, in another process) without a generator's state.
+ * made again anywhere (in a recompute, on a device, in another process) without a generator's
+ * state.
  *
  * Only 32-bit additions, multiplications and logical right shifts occur, modulo 2^32: they exist as
  * SIMD instructions, and as ONNX operators since opset 11 (an exclusive or only since 18). All

@@ -28,7 +28,7 @@ Deno.test("the share of dropped elements is the ratio", () => {
   }
 });
 
-Deno.test("one bit of index, step, seed or salt flips each bit of the hash half of the time", () => {
+Deno.test("a bit of index, step, seed or salt flips each bit of the hash half of the time", () => {
   const trials = 1000;
   for (const which of [0, 1, 2, 3] as const) {
     for (let bit = 0; bit < 32; bit++) {

@@ -24,9 +24,9 @@ export function float(value: number): Attribute {
 }
 
 /**
- * Collects new nodes and constants for a graph. Names are fresh; a node that was emitted before with
- * the same operator, inputs and attributes is not emitted again, so that rules may ask for what they
- * need without looking what other rules have made.
+ * Collects new nodes and constants for a graph. Names are fresh; a node that was emitted before
+ * with the same operator, inputs and attributes is not emitted again, so that rules may ask for
+ * what they need without looking what other rules have made.
  */
 export class Emitter {
   /** Nodes in topological order. */

@@ -169,7 +169,9 @@ export class Operations extends Emitter {
     return this.node("Slice", steps === undefined ? inputs : [...inputs, this.ints(steps)]);
   }
 
-  /** `a` with zeros around it: `begins[i]` before and `ends[i]` after along axis i; negative crops. */
+  /**
+   * `a` with zeros around it: `begins[i]` before and `ends[i]` after along axis i; negative crops.
+   */
   pad(a: string, begins: readonly number[], ends: readonly number[]): string {
     const pads = [...begins, ...ends];
     if (pads.every((amount) => amount === 0)) return a;

@@ -28,6 +28,7 @@ export interface ZeroRule {
   readonly until?: number;
 }
 
+/** What happens to gradients at an operator. */
 export type Rule = DifferentiableRule | ZeroRule;
 
 /** The rules of one operator, for different operator set versions. */

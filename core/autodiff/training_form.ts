@@ -43,8 +43,8 @@ export interface TrainingGraph {
 
 /**
  * The graph as it runs in training: BatchNormalization normalises by the batch's own statistics and
- * gives them out, Dropout is a product with a mask, MaxPool tells where it found its maxima. Names of
- * values stay.
+ * gives them out, Dropout is a product with a mask, MaxPool tells where it found its maxima. Names
+ * of values stay.
  *
  * @throws {RavnError} naming the node, where one cannot be put in that form.
  */

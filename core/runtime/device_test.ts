@@ -30,6 +30,19 @@ Deno.test("a tensor of another shape is not uploaded", async () => {
   );
 });
 
+Deno.test("a view shows part of a tensor, and writes through it", async () => {
+  using memory = await runtime.deviceMemory("cpu");
+  using whole = memory.allocate("float32", [10]);
+  await memory.upload(whole, tensor("float32", [10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
+  using begin = memory.view(whole, [2, 2]);
+  using inside = memory.view(whole, [3], 4 * 4);
+  assert.deepEqual(await memory.download(begin), tensor("float32", [2, 2], [0, 1, 2, 3]));
+  await memory.upload(inside, tensor("float32", [3], [40, 50, 60]));
+  assert.deepEqual([...numbers(await memory.download(whole))], [0, 1, 2, 3, 40, 50, 60, 7, 8, 9]);
+  assert.throws(() => memory.view(whole, [3], 8 * 4), /is not within \[10\]/);
+  assert.throws(() => memory.view(whole, [1], -4), /is not within \[10\]/);
+});
+
 Deno.test("a session computes from device tensor to device tensor", async () => {
   using memory = await runtime.deviceMemory("cpu");
   using session = await runtime.session(affineModel(), { device: "cpu" });

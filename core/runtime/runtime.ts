@@ -44,6 +44,7 @@ export class Runtime implements Disposable, AsyncDisposable {
   /**
    * Makes a model ready to run.
    *
+   * @param o.hostNodes nodes, by name, that the CPU computes although WebGPU has a kernel for them
    * @throws {RavnError} with ONNX Runtime's reason when it does not take the model, or when the
    * device cannot be used, saying what is missing.
    */

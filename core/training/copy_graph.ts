@@ -4,8 +4,8 @@ import type { Port } from "./manifest.ts";
 import { shapeOf } from "./partition.ts";
 
 /**
- * Copies values between host and device, or on the device, all in one run: a graph of Identity nodes
- * whose inputs and outputs are bound to either.
+ * Copies values between host and device, or on the device, all in one run: a graph of Identity
+ * nodes whose inputs and outputs are bound to either.
  */
 export class CopyGraph implements Disposable {
   readonly #session: Session | undefined;

@@ -3,8 +3,8 @@ import type { DeviceMemory, DeviceTensor } from "../runtime/mod.ts";
 import type { Port } from "./manifest.ts";
 
 /**
- * Memory of a device for the values of some ports, in `slots` copies, as `PortBuffers` has it of the
- * host: allocated once for the largest micro-batch; a smaller one uses the beginning.
+ * Memory of a device for the values of some ports, in `slots` copies, as `PortBuffers` has it of
+ * the host: allocated once for the largest micro-batch; a smaller one uses the beginning.
  */
 export class DeviceBuffers implements Disposable {
   readonly #memory: DeviceMemory;

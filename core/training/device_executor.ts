@@ -60,11 +60,11 @@ interface HostBuffers {
 }
 
 /**
- * Runs the graphs of one stage on a device, in whose memory everything stays that forward leaves for
- * backward: the stash, batch statistics, masks, inputs, beside the weights with all that belongs to
- * them. Only what comes from data or crosses the network is copied: a value that one graph reads is
- * bound in host memory, and ONNX Runtime copies it at the start of the run; one that two graphs read
- * is uploaded first.
+ * Runs the graphs of one stage on a device, in whose memory everything stays that forward leaves
+ * for backward: the stash, batch statistics, masks, inputs, beside the weights with all that
+ * belongs to them. Only what comes from data or crosses the network is copied: a value that one
+ * graph reads is bound in host memory, and ONNX Runtime copies it at the start of the run; one that
+ * two graphs read is uploaded first.
  *
  * ONNX Runtime waits for the device at the end of each run, so graphs that run one after the other
  * see each other's results although each session has a stream of its own.

@@ -20,8 +20,8 @@ const SCATTER_OPSET = 11;
  * A stage's graph in operators that GPUs have kernels for. ONNX Runtime runs the others on the CPU,
  * taking their inputs to the host and their outputs back in every step, or refuses the graph:
  *
- * - BatchNormalization in training mode, which CUDA refuses since opset 14: mean and variance of the
- *   batch by reductions, the rest by the inference form.
+ * - BatchNormalization in training mode, which CUDA refuses since opset 14: mean and variance of
+ *   the batch by reductions, the rest by the inference form.
  * - BitShift to the right, of which dropout masks are made: a division by a power of two.
  * - MaxUnpool, by which gradients go back through max-pooling: ScatterElements into zeros.
  *

@@ -44,7 +44,7 @@ function normalization(opset: number, rank: number): Graph {
   return builder.build();
 }
 
-Deno.test("batch normalization in training mode becomes reductions and the inference form", async () => {
+Deno.test("batch normalization in training becomes reductions and the inference form", async () => {
   for (const opset of OPSETS) {
     for (const [rank, dims] of [[4, [5, 3, 2, 4]], [3, [5, 3, 4]], [2, [6, 3]]] as const) {
       const graph = normalization(opset, rank);

@@ -97,7 +97,9 @@ function allocate(options: DeviceWeightsOptions, placed: readonly Placed[], name
   };
 }
 
-/** Parameters in groups, each in a group of its own where memory cannot be entered in the middle. */
+/**
+ * Parameters in groups, each in a group of its own where memory cannot be entered in the middle.
+ */
 export function placedTogether(parameters: readonly Parameter[], together: boolean): Placed[][] {
   const groups: Placed[][] = [];
   let end = Infinity;

@@ -24,7 +24,9 @@ export interface DeviceStatisticsOptions {
 /** Name of the input with the weights of the new values, one a statistic. */
 const TAKES = "takes";
 
-/** Running mean and variance of normalization layers, in a device's memory: see `RunningStatistics`. */
+/**
+ * Running mean and variance of normalization layers, in a device's memory: see `RunningStatistics`.
+ */
 export class DeviceStatistics implements Disposable {
   readonly #runtime: Runtime;
   readonly #memory: DeviceMemory;
@@ -142,8 +144,8 @@ export class DeviceStatistics implements Disposable {
 }
 
 /**
- * For statistic i: `new.i = (1 − momentum)·running.i + takes[i]·batch.i`. `new.i` may be bound to the
- * memory of `running.i`, which the node that writes it does not read.
+ * For statistic i: `new.i = (1 − momentum)·running.i + takes[i]·batch.i`. `new.i` may be bound to
+ * the memory of `running.i`, which the node that writes it does not read.
  */
 function updateGraph(statistics: readonly RunningStatistic[]): Graph {
   const builder = new GraphBuilder("statistics");

@@ -18,7 +18,7 @@ const values = (seed: number) =>
   tensor("float32", [CHANNELS], Array.from({ length: CHANNELS }, (_, i) => 1 + Math.sin(i + seed)));
 const initial = new Map(STATISTICS.map(({ running }, i) => [running, values(i)]));
 
-Deno.test("running statistics on a device are those on the host, for every batch size", async () => {
+Deno.test("statistics on a device are those on the host, for every batch size", async () => {
   using memory = await runtime.deviceMemory();
   using device = await DeviceStatistics.open({ runtime, memory, statistics: STATISTICS, initial });
   const host = new RunningStatistics(runtime, STATISTICS, initial);

@@ -31,9 +31,9 @@ interface Sessions {
 }
 
 /**
- * A stage's weights in all versions that are in use, with gradients and optimizer state, in a device's
- * memory: graphs write gradients into it, and the optimizer is a graph over it. Nothing of it crosses
- * to the host but the copies that `tensors` and `gradients` make.
+ * A stage's weights in all versions that are in use, with gradients and optimizer state, in a
+ * device's memory: graphs write gradients into it, and the optimizer is a graph over it. Nothing of
+ * it crosses to the host but the copies that `tensors` and `gradients` make.
  */
 export class DeviceWeights implements StageWeights {
   readonly #optimizer: OptimizerConfig;

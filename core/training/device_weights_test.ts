@@ -44,7 +44,7 @@ function assertClose(given: ReadonlyMap<string, Tensor>, expected: ReadonlyMap<s
   }
 }
 
-Deno.test("updates between versions and in place are those of the weights on the host", async () => {
+Deno.test("updates between versions and in place are those of weights on the host", async () => {
   for (const optimizer of OPTIMIZERS) {
     using memory = await runtime.deviceMemory();
     using device = await DeviceWeights.open({ ...optionsOf(optimizer, true), memory });

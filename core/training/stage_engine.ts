@@ -32,7 +32,9 @@ export type Eventual<T> = T | Promise<T>;
  * bytes tell where, for micro-batch `m` or validation slot `slot` of `samples` samples.
  */
 export interface StageEngine extends AsyncDisposable {
-  /** Copies of the gradients to send back: the one of micro-batch m is used again by m plus this. */
+  /**
+   * Copies of the gradients to send back: the one of micro-batch m is used again by m plus this.
+   */
   readonly gradientSlots: number;
   /** Where the value of an input port (or relay) belongs. */
   input(m: number, value: string, samples: number): Uint8Array;
@@ -62,7 +64,9 @@ export interface StageEngine extends AsyncDisposable {
 
 /** The weights of a stage in all versions that are in use, with gradients and optimizer state. */
 export interface StageWeights extends Disposable {
-  /** Makes the weights of buffer `to` from those of `from` and the gradients; `update` is from 0. */
+  /**
+   * Makes the weights of buffer `to` from those of `from` and the gradients; `update` is from 0.
+   */
   update(
     from: number,
     to: number,

@@ -7,8 +7,8 @@ import { maskPorts } from "./stage_ports.ts";
 
 /**
  * Where graphs for a device should get dropout masks from: a kernel of the host writes them faster
- * than operators do, but on another device only what the operators make need not be uploaded. Either
- * kind of graph runs on every device, with the same masks.
+ * than operators do, but on another device only what the operators make need not be uploaded.
+ * Either kind of graph runs on every device, with the same masks.
  */
 export function masksFor(device: Device): "input" | "graph" {
   return device === "cpu" ? "input" : "graph";

@@ -4,7 +4,9 @@ import type { Call } from "../call.ts";
 import { float } from "../emit.ts";
 import { rule, type RuleEntry } from "../rule.ts";
 
-/** Per channel: scale (x − mean) / √(variance + ε) + bias, by the inference form of the operator. */
+/**
+ * Per channel: scale (x − mean) / √(variance + ε) + bias, by the inference form of the operator.
+ */
 function affine(
   call: Call,
   x: string,
@@ -85,7 +87,8 @@ function dataGradient(call: Call): string {
  * ```
  *
  * with n elements a channel. With stored statistics instead of the batch's the last two terms fall
- * away. In the graph, mean and variance of the batch are outputs 1 and 2, as `trainingForm` makes it.
+ * away. In the graph, mean and variance of the batch are outputs 1 and 2, as `trainingForm` makes
+ * it.
  */
 export const batchNormalization: RuleEntry = [
   rule((call) => {

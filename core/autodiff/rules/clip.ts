@@ -10,7 +10,9 @@ function inside(call: Call): Gradient {
   };
 }
 
-/** A limit gets the sum of dy over the elements that it replaced: those for which `op`(x, limit). */
+/**
+ * A limit gets the sum of dy over the elements that it replaced: those for which `op`(x, limit).
+ */
 function limit(call: Call, i: number, op: "Less" | "Greater"): Gradient {
   const { dy, emit, type } = call;
   return () => {

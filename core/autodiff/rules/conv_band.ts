@@ -14,7 +14,8 @@ import { area, type ConvShape } from "./conv_shape.ts";
  * A convolution as one banded product. Along the last axis it is a banded matrix
  *
  * ```text
- * T[(tap, m, o), (w, c)] = W[m, c, tap, j]  where output o meets input w by kernel element j, else 0
+ * T[(tap, m, o), (w, c)] = W[m, c, tap, j]  where output o meets input w by kernel element j,
+ *                          0            elsewhere,
  * ```
  *
  * so that whole rows of maps are the rows of the product, for all samples at once: more
@@ -89,7 +90,7 @@ export function bandedWeight(call: Call, shape: ConvShape): string {
   const { emit, type } = call;
   const { filters, channels, window } = shape;
   const lead = axesOf(window, 0, -1);
-  const [taps, elements] = [area(lead.kernel), area(window.kernel)];
+  const taps = area(lead.kernel);
   const [narrow, width] = [window.output.at(-1)!, window.input.at(-1)!];
   const count = area(lead.input);
   const x = channelsLast(call, call.input(0), call.dims(call.input(0)), count);
@@ -98,7 +99,15 @@ export function bandedWeight(call: Call, shape: ConvShape): string {
   const gradient = gradientRows(call, shape, area(lead.output));
   const o = { dtype: type, rankA: 2, rankB: 2, transA: true };
   const all = emit.matMul(emit.reshape(gradient, [-1, filters * narrow]), columns, o);
-  // [m, (o, tap, w), c]: for every element of the kernel the places on its band.
+  return weightFromBands(call, shape, all);
+}
+
+/** Sums up the bands of a matrix [(m, o), (tap, w, c)]: each gives one element of the kernel. */
+export function weightFromBands(call: Call, shape: ConvShape, all: string): string {
+  const { emit } = call;
+  const { filters, channels, groups, window } = shape;
+  const [taps, elements] = [area(window.kernel.slice(0, -1)), area(window.kernel)];
+  const [narrow, width] = [window.output.at(-1)!, window.input.at(-1)!];
   const places = band(shape);
   const indices = Array.from({ length: elements }, (_, element) => {
     const [tap, j] = [Math.floor(element * taps / elements), element % (elements / taps)];
@@ -108,11 +117,9 @@ export function bandedWeight(call: Call, shape: ConvShape): string {
     });
   }).flat();
   const depth = narrow * taps * width;
-  const bands = takenRows(call, emit.reshape(all, [filters, depth, channels]), depth, indices);
-  const summed = emit.reduceSum(
-    emit.reshape(bands, [filters, elements, narrow, channels]),
-    [2],
-    false,
-  );
-  return emit.reshape(emit.transpose(summed, [0, 2, 1]), call.dims(call.input(1)));
+  const each = channels / groups;
+  const bands = takenRows(call, emit.reshape(all, [filters, depth, each]), depth, indices);
+  const apart = emit.reshape(bands, [filters, elements, narrow, each]);
+  const turned = emit.transpose(emit.reduceSum(apart, [2], false), [0, 2, 1]);
+  return emit.reshape(turned, call.dims(call.input(1)));
 }

@@ -2,34 +2,50 @@ import { area, type ConvShape } from "./conv_shape.ts";
 
 /**
  * Estimates by which the formulations of a convolution's gradients are compared: nanoseconds on one
- * core of a 2.5 GHz x86 server with AVX-512, fitted to ONNX Runtime 1.30 over shapes from 1 × 8 × 8 to
- * 64 × 56 × 56. Only their ratios matter, and they are right to a factor of about 1.5.
+ * core of a 2.5 GHz x86 server with AVX-512, fitted to ONNX Runtime 1.30 over shapes from 1 × 8 × 8
+ * to 64 × 56 × 56. Only their ratios matter, and they are right to a factor of about 1.5.
  */
 
-/** Samples over which the cost of a call is spread: gradients are built before the batch is known. */
+/**
+ * Samples over which the cost of a call is spread: gradients are built before the batch is known.
+ */
 const SAMPLES = 64;
 
 /** Multiply-adds per ns of a large product, and of the small ones of one sample. */
 const LARGE_PRODUCT = 45;
-const SMALL_PRODUCT = 30;
+const SMALL_PRODUCT = 35;
+
+/** The same where a convolution picks elements. */
+const PICKING = 30;
 
 /** Starting to copy a run of elements, and copying one more. */
 const RUN_START = 8;
 const RUN_ELEMENT = 0.35;
 
 /** Starting to gather a row. */
-const ROW_START = 15;
+const ROW_START = 18;
 
 /** Running a node, however small. */
-const NODE = 8000;
+const NODE = 5000;
 
 /** Turning a map to another layout, an element. */
-const TURN = 0.6;
+const TURN = 0.8;
+
+/** A multiply-add of a depthwise convolution. */
+const DEPTHWISE = 0.5;
+
+/** Adding columns up, compared with making them. */
+const ADDING = 0.6;
+
+/** A group of a transposed convolution. */
+const GROUP = 1000;
 
 /** Fewer positions than a vector is long take as long as a full one. */
 const VECTOR = 16;
 
-/** What a formulation does for one sample and for a whole call, and how much of it is shared out. */
+/**
+ * What a formulation does for one sample and for a whole call, and how much of it is shared out.
+ */
 export interface Work {
   readonly sample_ns: number;
   readonly call_ns?: number;
@@ -49,6 +65,11 @@ function multiplications({ channels, filters, groups, window }: ConvShape): numb
   return filters * channels / groups * area(window.kernel) * Math.max(VECTOR, area(window.output));
 }
 
+/** Bringing input and output to a layout with the channels last. */
+function turning({ channels, filters, window }: ConvShape): number {
+  return TURN * (channels * area(window.input) + filters * area(window.output));
+}
+
 /** im2col within a convolution kernel: `rows` of the size of a map. */
 function columns(rows: number, map: readonly number[]): number {
   const width = map.at(-1)!;
@@ -64,7 +85,7 @@ export function stackWork(shape: ConvShape): Work {
 export function pickedWork(shape: ConvShape): Work {
   const { channels, window } = shape;
   const k = area(window.kernel);
-  const picking = channels * k * k * area(window.output) / LARGE_PRODUCT;
+  const picking = channels * k * k * area(window.output) / PICKING;
   const sample_ns = columns(channels * k, window.output) + picking +
     multiplications(shape) / SMALL_PRODUCT;
   return { sample_ns, nodes: 7, parallel: 0.95 };
@@ -83,46 +104,48 @@ export function gatheredWork(shape: ConvShape, sources: number, targets: number)
   const { channels, filters, window } = shape;
   const k = area(window.kernel);
   const gathering = targets * k * (ROW_START + RUN_ELEMENT * sources);
-  const sample_ns = gathering + filters * channels * k * targets / LARGE_PRODUCT;
+  const sample_ns = gathering + turning(shape) + filters * channels * k * targets / LARGE_PRODUCT;
   return { sample_ns, nodes: 9, parallel: 0.85 };
 }
 
 /** A banded product along the last axis, of gathered rows of maps. */
 export function bandedWork(shape: ConvShape, gradient: "data" | "weight"): Work {
-  const { channels, filters, window } = shape;
+  const { channels, filters, groups, window } = shape;
   const { input, output, kernel } = window;
   const taps = area(kernel.slice(0, -1));
   const [width, narrow] = [input.at(-1)! * channels, output.at(-1)! * filters];
   const targets = area((gradient === "data" ? input : output).slice(0, -1));
   const row = gradient === "data" ? narrow : width;
   const gathering = targets * taps * (ROW_START + RUN_ELEMENT * row);
-  const turning = TURN * (channels * area(input) + filters * area(output));
-  const product = targets * taps * width * narrow / LARGE_PRODUCT;
+  const product = targets * taps * width * narrow / groups / LARGE_PRODUCT;
   const bands = gradient === "data"
     ? filters * taps * input.at(-1)! * output.at(-1)!
     : filters * area(kernel) * output.at(-1)!;
   return {
-    sample_ns: gathering + turning + product,
-    call_ns: bands * (ROW_START + RUN_ELEMENT * channels),
-    nodes: 13,
+    sample_ns: gathering + turning(shape) + product,
+    call_ns: bands * (ROW_START + RUN_ELEMENT * channels / groups),
+    nodes: gradient === "data" ? 13 : 20,
     parallel: 0.85,
   };
 }
 
-/** A convolution of dy with the weight reversed. */
+/** A convolution of dy with the weight reversed; ONNX Runtime has a kernel for depthwise ones. */
 export function flippedWork(shape: ConvShape): Work {
   const { channels, filters, groups, window } = shape;
   const k = area(window.kernel);
   const wide = Math.max(12, channels / groups);
   const product = filters * wide * k * area(window.input) / LARGE_PRODUCT;
-  const sample_ns = columns(filters * k, window.input) + product;
+  const depthwise = groups === channels && groups === filters;
+  const sample_ns = depthwise
+    ? DEPTHWISE * filters * k * area(window.input)
+    : columns(filters * k, window.input) + product;
   return { sample_ns, call_ns: 10 * filters * channels / groups * k, nodes: 3, parallel: 0.95 };
 }
 
 /** A transposed convolution, which adds columns up on one thread. */
 export function transposedWork(shape: ConvShape): Work {
   const { channels, groups, window } = shape;
-  const added = 0.55 * channels * area(window.kernel) * area(window.output);
-  const sample_ns = added + multiplications(shape) / SMALL_PRODUCT + 800 * groups;
+  const added = ADDING * columns(channels * area(window.kernel), window.output);
+  const sample_ns = added + multiplications(shape) / SMALL_PRODUCT + GROUP * groups;
   return { sample_ns, nodes: 1, parallel: 0.1 };
 }

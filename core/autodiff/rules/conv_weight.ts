@@ -2,6 +2,7 @@ import { type Extent, tensor } from "../../onnx/mod.ts";
 import type { Call } from "../call.ts";
 import type { Formulation } from "../formulation.ts";
 import { bandedWeight } from "./conv_band.ts";
+import { bandedGroupWeight, bandsByGroup } from "./conv_band_groups.ts";
 import {
   bandedWork,
   gatheredWork,
@@ -19,7 +20,9 @@ function asWeight(call: Call, gradient: string): string {
   return call.emit.reshape(gradient, call.dims(call.input(1)));
 }
 
-/** A gradient [M, k C] as a weight [M, C, k]; transposing matrices is what ONNX Runtime does fast. */
+/**
+ * A gradient [M, k C] as a weight [M, C, k]; transposing matrices is what ONNX Runtime does fast.
+ */
 function fromChannelsLast(call: Call, gradient: string, shape: ConvShape): string {
   const { filters, channels, window } = shape;
   const stack = call.emit.reshape(gradient, [filters, area(window.kernel), channels]);
@@ -27,8 +30,8 @@ function fromChannelsLast(call: Call, gradient: string, shape: ConvShape): strin
 }
 
 /**
- * Σ over samples of a[n] b[n]ᵀ for stacks [N, rows, positions]. The shorter factor is the second: it
- * is the one that has to be packed.
+ * Σ over samples of a[n] b[n]ᵀ for stacks [N, rows, positions]. The shorter factor is the second:
+ * it is the one that has to be packed.
  */
 function summedProduct(call: Call, a: string, b: string, rank: number): string {
   const o = { dtype: call.type, rankA: rank, rankB: rank, transB: true };
@@ -36,18 +39,18 @@ function summedProduct(call: Call, a: string, b: string, rank: number): string {
 }
 
 /**
- * The columns of im2col in one node: a grouped convolution whose filters each pick one element of the
- * kernel, so that the convolution kernel does the padding, strides and dilations. [N, C, H, W] becomes
- * [N, C k, OH, OW], the order of channels and kernel elements being that of the weight, and then a
- * stack of matrices.
+ * The columns of im2col in one node: a grouped convolution whose filters each pick one element of
+ * the kernel, so that the convolution kernel does the padding, strides and dilations. [N, C, H, W]
+ * becomes [N, C k, OH, OW], the order of channels and kernel elements being that of the weight, and
+ * then a stack of matrices.
  */
 function pickedColumns(call: Call, { channels, groups, window }: ConvShape): string {
   const { emit, type: dtype } = call;
   const k = area(window.kernel);
   const picks = new Array<number>(channels * k * k).fill(0);
   for (let i = 0; i < channels * k; i++) picks[i * k + i % k] = 1;
-  // Of two dimensions and one channel, ONNX Runtime would choose a blocked layout, which it then has
-  // to undo; a third dimension of size 1 keeps it from that.
+  // Of two dimensions and one channel, ONNX Runtime would choose a blocked layout, which it then
+  // has to undo; a third dimension of size 1 keeps it from that.
   const lift = channels === 1 && window.kernel.length === 2;
   const lead = lift ? [1] : [];
   const still = lift ? [0] : [];
@@ -131,9 +134,10 @@ const gathered: Formulation = {
 /** One product over all samples and rows of maps; see `conv_band.ts`. */
 const banded: Formulation = {
   name: "banded",
-  applies: ({ groups }) => groups === 1,
+  applies: (shape) => shape.groups === 1 || bandsByGroup(shape),
   cost: (shape, threads) => timeOf(bandedWork(shape, "weight"), threads),
-  emit: bandedWeight,
+  emit: (call, shape) =>
+    shape.groups === 1 ? bandedWeight(call, shape) : bandedGroupWeight(call, shape),
 };
 
 /** True where each tap of the kernel reads the input without gaps. */

@@ -21,6 +21,11 @@ function conv(x: Dims, w: Dims, attributes: Case["attributes"] = {}, bias = true
   return { op: "Conv", operands: [x, w, bias ? [w[0]!] : null], attributes, step: 0.5 };
 }
 
+/** The same in an old operator set. */
+function old(opset: number, test: Case): Case {
+  return { ...test, opset };
+}
+
 testCases("Conv: stride, padding, dilation, groups, one to three dimensions", [
   conv(["batch", 3, 6, 5], [4, 3, 3, 3], { pads: [1, 1, 1, 1] }),
   conv(["batch", 2, 5, 5], [3, 2, 3, 2], {}, false),
@@ -41,6 +46,9 @@ testCases("Conv: stride, padding, dilation, groups, one to three dimensions", [
     conv(["batch", 2, 5, 6], [3, 2, 3, 2], { auto_pad, strides: [2, 2] }),
   ]),
   conv(["batch", 2, 9], [3, 2, 3], { pads: [1, 1] }),
+  old(9, conv(["batch", 16, 7, 7], [16, 16, 3, 3], { pads: [1, 1, 1, 1] })),
+  old(9, conv(["batch", 3, 5, 5], [4, 3, 3, 3], { strides: [2, 2] })),
+  old(12, conv(["batch", 16, 6, 6], [16, 16, 3, 3], { pads: [1, 1, 1, 1] })),
   conv(["batch", 2, 9], [4, 1, 4], { strides: [2], pads: [1, 2], group: 2 }),
   conv(["batch", 2, 9], [4, 2, 3], { dilations: [3] }),
   conv(["batch", 2, 3, 4, 3], [3, 2, 2, 2, 2], { pads: [0, 1, 0, 1, 1, 0] }),
@@ -67,6 +75,8 @@ const SHAPES: [number[], number[], NonNullable<Case["attributes"]>][] = [
   [[3, 4, 5, 5], [6, 4, 1, 1], {}],
   [[3, 4, 6, 6], [8, 2, 3, 3], { group: 2, pads: [1, 0, 0, 1] }],
   [[3, 4, 6, 6], [4, 1, 3, 3], { group: 4, pads: [1, 1, 1, 1] }],
+  [[3, 4, 7, 6], [8, 2, 3, 2], { group: 2, strides: [2, 1], dilations: [1, 2] }],
+  [[3, 4, 8], [8, 2, 3], { group: 2, pads: [1, 1] }],
   [[3, 4, 2, 2], [6, 4, 3, 3], { pads: [1, 1, 1, 1] }],
   [[3, 1, 8, 8], [6, 1, 3, 3], { pads: [1, 1, 1, 1] }],
   [[3, 4, 9], [6, 4, 3], { dilations: [2] }],

@@ -1,8 +1,8 @@
 import { rule, type RuleEntry } from "../rule.ts";
 
 /**
- * y = max or min of the inputs, element by element. The gradient goes to the input that attained the
- * extremum; where several did, each gets an equal share.
+ * y = max or min of the inputs, element by element. The gradient goes to the input that attained
+ * the extremum; where several did, each gets an equal share.
  */
 export const extremum: RuleEntry = [
   rule((call) => {

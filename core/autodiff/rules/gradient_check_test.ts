@@ -29,7 +29,9 @@ export interface Operand {
   readonly values?: readonly number[];
   /** Random elements lie in this range. */
   readonly range?: readonly [number, number];
-  /** Random elements keep this distance of each other, so that none becomes the maximum on the way. */
+  /**
+   * Random elements keep this distance of each other, so that none becomes the maximum on the way.
+   */
   readonly spaced?: number;
   /** No gradient is asked for. */
   readonly fixed?: boolean;

@@ -85,7 +85,9 @@ function pooledGradient(call: Call, kernel: readonly number[]): string {
   return inDisjointSets(call, gradient, window);
 }
 
-/** y = the maximum of each window: dy goes to the element that attained it, the first one on ties. */
+/**
+ * y = the maximum of each window: dy goes to the element that attained it, the first one on ties.
+ */
 export const maxPool: RuleEntry = [
   rule((call) => {
     if (call.outputGradients[1] !== undefined) call.refuse("its indices carry no gradient");

@@ -134,6 +134,9 @@ export const WITHOUT_RULE = [
   "TopK",
 ] as const;
 
+/** Name of an operator that must have a rule. */
 export type DifferentiableOperator = typeof DIFFERENTIABLE[number];
+/** Name of an operator through which no gradient flows. */
 export type ZeroGradientOperator = typeof ZERO_GRADIENT[number];
+/** Name of an operator that is refused. */
 export type OperatorWithoutRule = typeof WITHOUT_RULE[number];

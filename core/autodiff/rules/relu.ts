@@ -10,9 +10,9 @@ export function positive(call: Call, y: string): string {
 }
 
 /**
- * y = max(x, 0): dx = dy [y > 0]. It reads y, not x, so that a convolution and its Relu may still be
- * fused into one kernel. Where all of y goes into max-pooling, that rule has applied the gate already,
- * to the smaller pooled map.
+ * y = max(x, 0): dx = dy [y > 0]. It reads y, not x, so that a convolution and its Relu may still
+ * be fused into one kernel. Where all of y goes into max-pooling, that rule has applied the gate
+ * already, to the smaller pooled map.
  */
 export const relu: RuleEntry = [
   rule((call) => {

@@ -77,7 +77,9 @@ function rangesOf(call: Call): Range[] {
   });
 }
 
-/** dy with `stride` − 1 zeros after every element along the axes that were taken in larger steps. */
+/**
+ * dy with `stride` − 1 zeros after every element along the axes that were taken in larger steps.
+ */
 function spaced(call: Call, gradient: string, ranges: readonly Range[]): string {
   const { emit } = call;
   const wide = ranges.filter(({ stride, count }) => stride > 1 && count !== 1);
