@@ -1,6 +1,11 @@
 /**
  * Reverse-mode differentiation of ONNX graphs: from a forward graph to one that also computes
  * gradients, in ordinary operators. Pure: graphs go in, graphs come out.
+ *
+ * To read it in order: `differentiate.ts` walks a graph backwards, `call.ts` is what a rule sees of
+ * a node, `emit.ts` and `operations.ts` write new nodes, `rules/mul.ts` is a rule, `rules/mod.ts`
+ * lists them all, `training_form.ts` prepares a model for training. `rules/conv_cost.ts` says how
+ * the formulation of a convolution's gradients is chosen.
  */
 export { differentiate, type DifferentiateOptions, type Gradients } from "./differentiate.ts";
 export {
