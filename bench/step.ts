@@ -93,7 +93,7 @@ async function main(bench: string): Promise<void> {
   const step = async () => {
     // Slot 0 holds the batch; the number of the step still changes the dropout masks.
     await stage.executor.step(update, problem.batch, 0, { scale: 1, first: true });
-    stage.weights.update(0, 0, { rate: 1e-3, update: update++ });
+    await stage.weights.update(0, 0, { rate: 1e-3, update: update++ });
   };
   const found = await interleave(() => millisecondsOf(step, REPEATS), () => peer.run());
   report({ bench, ...found, peer_name: peer.name, unit: "ms" });

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { elementCount, numbers } from "../onnx/mod.ts";
 import type { Tensor } from "../onnx/mod.ts";
 import * as kernels from "../runtime/mod.ts";
@@ -10,6 +11,9 @@ import type { StageWeights } from "./stage_engine.ts";
 
 /** Bytes that one slab of an arena may take; a group of parameters lies in one slab. */
 const GROUP_BYTES_MAX = 2 ** 31;
+
+/** What an update sweeps over at one go: about a quarter of a millisecond of Adam. */
+const SLICE_FLOATS = 2 ** 17;
 
 /** How a stage's weights are kept. */
 export interface WeightStoreOptions {
@@ -35,6 +39,14 @@ interface Group {
   readonly state: readonly Float32Array[];
 }
 
+/** A part of a group that is updated at one go. */
+interface Slice {
+  /** Weights by buffer. */
+  readonly weights: readonly Float32Array[];
+  readonly gradients: Float32Array;
+  readonly slots: readonly Float32Array[];
+}
+
 /** The tensors of one parameter, as ONNX Runtime sees them. */
 interface Bound {
   readonly weights: readonly Value[];
@@ -49,6 +61,7 @@ interface Bound {
 export class WeightStore implements StageWeights {
   readonly #optimizer: OptimizerConfig;
   readonly #groups: readonly Group[];
+  readonly #slices: readonly Slice[];
   readonly #bound = new Map<string, Bound>();
   readonly #gradients = new Map<string, Bound>();
   readonly #parameters: readonly Parameter[];
@@ -72,6 +85,7 @@ export class WeightStore implements StageWeights {
         state,
       };
     });
+    this.#slices = this.#groups.flatMap(slicesOf);
     for (const group of this.#groups) this.#bind(runtime, group, initial);
   }
 
@@ -134,10 +148,17 @@ export class WeightStore implements StageWeights {
   /**
    * Makes the weights of buffer `to` from those of `from` and the gradients; `update` is from 0.
    */
-  update(from: number, to: number, at: { readonly rate: number; readonly update: number }): void {
-    for (const { weights, gradients, state } of this.#groups) {
-      const arrays = { weights: weights[from]!, out: weights[to]!, gradients, slots: state };
-      const time = { rate: at.rate, update: at.update + 1 };
+  async update(
+    from: number,
+    to: number,
+    at: { readonly rate: number; readonly update: number },
+  ): Promise<void> {
+    const time = { rate: at.rate, update: at.update + 1 };
+    const isLong = this.#slices.length > 1;
+    for (const { weights, gradients, slots } of this.#slices) {
+      // Lets messages through: gradients that have just been computed are on their way to a peer.
+      if (isLong) await eventLoop();
+      const arrays = { weights: weights[from]!, out: weights[to]!, gradients, slots };
       updateParameters<Float32Array>(kernels, this.#optimizer, arrays, time);
     }
   }
@@ -164,6 +185,19 @@ export class WeightStore implements StageWeights {
     }
     this.#bound.clear();
   }
+}
+
+/** Resolves when the event loop has gone around once. */
+function eventLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function slicesOf({ weights, gradients, state }: Group): Slice[] {
+  const count = Math.ceil(gradients.length / SLICE_FLOATS);
+  return Array.from({ length: count }, (_, i) => {
+    const part = (array: Float32Array) => array.subarray(i * SLICE_FLOATS, (i + 1) * SLICE_FLOATS);
+    return { weights: weights.map(part), gradients: part(gradients), slots: state.map(part) };
+  });
 }
 
 function bytesOf(parameters: readonly Parameter[]): number {
