@@ -1,5 +1,4 @@
 import type { Tensor } from "../onnx/mod.ts";
-import { alignedBytes } from "../runtime/mod.ts";
 import type { Bindable, Binding, DeviceMemory, Value } from "../runtime/mod.ts";
 import { CopyGraph } from "./copy_graph.ts";
 import { DeviceBuffers } from "./device_buffers.ts";
@@ -7,20 +6,10 @@ import { deviceModel } from "./device_form.ts";
 import { DeviceStatistics } from "./device_statistics.ts";
 import type { DeviceWeights } from "./device_weights.ts";
 import type { ExecutorOptions } from "./executor.ts";
+import { HostMemory } from "./host_memory.ts";
 import type { Port, StageManifest } from "./manifest.ts";
-import { PortBuffers } from "./port_buffers.ts";
 import type { StageEngine, StepOptions } from "./stage_engine.ts";
-import { StageMasks } from "./stage_masks.ts";
-import {
-  arrivals,
-  cycleOf,
-  distinct,
-  evaluationOutputs,
-  incomingGradients,
-  maskPorts,
-  outgoingGradients,
-  statisticPorts,
-} from "./stage_ports.ts";
+import { distinct, maskPorts, statisticPorts } from "./stage_ports.ts";
 import { StageScalars } from "./stage_scalars.ts";
 import { StageSessions } from "./stage_sessions.ts";
 
@@ -48,17 +37,6 @@ interface SharedPorts {
   readonly outputs: readonly Port[];
 }
 
-/** Memory on the host's side, by what it holds: what comes from data or crosses the network. */
-interface HostBuffers {
-  readonly inputs: PortBuffers;
-  readonly masks: StageMasks;
-  readonly outputs: PortBuffers;
-  readonly gradientsIn: PortBuffers;
-  readonly gradientsOut: PortBuffers;
-  readonly validationInputs: PortBuffers;
-  readonly validationOutputs: PortBuffers;
-}
-
 /**
  * Runs the graphs of one stage on a device, in whose memory everything stays that forward leaves
  * for backward: the stash, batch statistics, masks, inputs, beside the weights with all that
@@ -69,37 +47,24 @@ interface HostBuffers {
  * ONNX Runtime waits for the device at the end of each run, so graphs that run one after the other
  * see each other's results although each session has a stream of its own.
  */
-export class DeviceExecutor implements StageEngine {
+export class DeviceExecutor extends HostMemory implements StageEngine {
   readonly #options: DeviceExecutorOptions;
   readonly #graphs: Graphs;
-  readonly #host: HostBuffers;
   readonly #work: DeviceBuffers;
   readonly #scalars: StageScalars;
-  /** Slots repeat after so many micro-batches. */
-  readonly #cycle: number;
 
   private constructor(options: DeviceExecutorOptions, graphs: Graphs) {
+    super(options, options.manifest.outputs);
     this.#options = options;
     this.#graphs = graphs;
     const { runtime, memory, manifest, slots, seed } = options;
-    const { inFlight, outstanding } = slots;
-    const { batch } = manifest;
     this.#scalars = new StageScalars(runtime, seed);
     const { inputs, outputs } = graphs.shared;
     const kept = [...inputs, ...outputs, ...manifest.stash, ...statisticPorts(manifest)];
-    this.#work = new DeviceBuffers(memory, distinct(kept), { slots: outstanding, batch });
-    const make = (ports: readonly Port[], count: number) =>
-      new PortBuffers(runtime, distinct(ports), { slots: count, batch, allocate: alignedBytes });
-    this.#host = {
-      inputs: make(arrivals(manifest), inFlight),
-      masks: new StageMasks(runtime, manifest, { slots: outstanding, seed }),
-      outputs: make(manifest.outputs, outstanding),
-      gradientsIn: make(incomingGradients(manifest), outstanding),
-      gradientsOut: make(outgoingGradients(manifest), Math.max(2, outstanding)),
-      validationInputs: make(arrivals(manifest), slots.validation),
-      validationOutputs: make(evaluationOutputs(manifest), slots.validation),
-    };
-    this.#cycle = cycleOf([inFlight, outstanding, this.gradientSlots]);
+    this.#work = new DeviceBuffers(memory, distinct(kept), {
+      slots: slots.outstanding,
+      batch: manifest.batch,
+    });
   }
 
   /**
@@ -126,40 +91,12 @@ export class DeviceExecutor implements StageEngine {
     });
   }
 
-  get gradientSlots(): number {
-    return this.#host.gradientsOut.slots;
-  }
-
-  input(m: number, value: string, samples: number): Uint8Array {
-    return this.#host.inputs.bytes(m % this.#options.slots.inFlight, value, samples);
-  }
-
-  output(m: number, value: string, samples: number): Uint8Array {
-    return this.#host.outputs.bytes(m % this.#options.slots.outstanding, value, samples);
-  }
-
-  gradientIn(m: number, gradient: string, samples: number): Uint8Array {
-    return this.#host.gradientsIn.bytes(m % this.#options.slots.outstanding, gradient, samples);
-  }
-
-  gradientOut(m: number, gradient: string, samples: number): Uint8Array {
-    return this.#host.gradientsOut.bytes(m % this.gradientSlots, gradient, samples);
-  }
-
-  validationInput(slot: number, value: string, samples: number): Uint8Array {
-    return this.#host.validationInputs.bytes(slot, value, samples);
-  }
-
-  validationOutput(slot: number, value: string, samples: number): Uint8Array {
-    return this.#host.validationOutputs.bytes(slot, value, samples);
-  }
-
   async forward(m: number, samples: number, weights: number): Promise<void> {
     const { uploads, downloads } = this.#graphs;
     const slot = m % this.#options.slots.outstanding;
     const onHost = (value: string) => this.#hostValue(value, m, samples);
     const onDevice = (value: string) => this.#work.tensor(slot, value, samples);
-    this.#host.masks.fill(m, samples);
+    this.host.masks.fill(m, samples);
     await uploads.run(this.#key(m, samples), onHost, onDevice);
     await this.#bind("forward", m, samples, weights, true)?.execute();
     await downloads.run(this.#key(m, samples), onDevice, onHost);
@@ -172,7 +109,7 @@ export class DeviceExecutor implements StageEngine {
   }
 
   async step(m: number, samples: number, weights: number, options: StepOptions): Promise<number> {
-    this.#host.masks.fill(m, samples);
+    this.host.masks.fill(m, samples);
     this.#scalars.scale = options.scale;
     await this.#bind("step", m, samples, weights, options.first)?.execute();
     const loss = this.#scalars.lastLoss;
@@ -194,7 +131,7 @@ export class DeviceExecutor implements StageEngine {
       if (name === head?.loss) binding.output(name, this.#scalars.loss);
       else {
         const value = name === `ravn.output.${head?.output.value}` ? head!.output.value : name;
-        binding.output(name, this.#host.validationOutputs.tensor(slot, value, samples));
+        binding.output(name, this.host.validationOutputs.tensor(slot, value, samples));
       }
     }
     await binding.execute();
@@ -211,7 +148,7 @@ export class DeviceExecutor implements StageEngine {
 
   /** Stands for the buffers that a micro-batch uses. */
   #key(m: number, samples: number): number {
-    return samples * this.#cycle + m % this.#cycle;
+    return samples * this.cycle + m % this.cycle;
   }
 
   async #updateStatistics(m: number, samples: number): Promise<void> {
@@ -258,7 +195,7 @@ export class DeviceExecutor implements StageEngine {
   /** What lies in host memory under the name. */
   #hostValue(name: string, m: number, samples: number): Value {
     const { slots, manifest } = this.#options;
-    const { inputs, masks, outputs, gradientsIn, gradientsOut } = this.#host;
+    const { inputs, masks, outputs, gradientsIn, gradientsOut } = this.host;
     if (inputs.has(name)) return inputs.tensor(m % slots.inFlight, name, samples);
     if (masks.has(name)) return masks.tensor(m, name, samples);
     if (outputs.has(name)) return outputs.tensor(m % slots.outstanding, name, samples);
@@ -274,7 +211,7 @@ export class DeviceExecutor implements StageEngine {
     const { weights: store } = this.#options;
     if (store.has(name)) return store.tensor(weights, name);
     return this.#graphs.statistics.tensor(name) ??
-      this.#host.validationInputs.tensor(slot, name, samples);
+      this.host.validationInputs.tensor(slot, name, samples);
   }
 
   /** Frees sessions, bindings and buffers; no operation may be under way. */
@@ -284,7 +221,7 @@ export class DeviceExecutor implements StageEngine {
     for (const graph of [sessions, uploads, downloads, statistics]) graph[Symbol.dispose]();
     this.#scalars[Symbol.dispose]();
     this.#work[Symbol.dispose]();
-    for (const buffers of Object.values(this.#host)) buffers[Symbol.dispose]();
+    for (const buffers of Object.values(this.host)) buffers[Symbol.dispose]();
   }
 }
 

@@ -1,20 +1,11 @@
 import type { Tensor } from "../onnx/mod.ts";
-import { alignedBytes, floatsOf } from "../runtime/mod.ts";
+import { floatsOf } from "../runtime/mod.ts";
 import type { Binding, Runtime, Value } from "../runtime/mod.ts";
-import type { Port, StageManifest } from "./manifest.ts";
-import { PortBuffers } from "./port_buffers.ts";
+import { HostMemory } from "./host_memory.ts";
+import type { StageManifest } from "./manifest.ts";
 import { RunningStatistics } from "./running_statistics.ts";
 import type { SlotCounts, StageEngine, StageModels, StepOptions } from "./stage_engine.ts";
-import { StageMasks } from "./stage_masks.ts";
-import {
-  arrivals,
-  cycleOf,
-  distinct,
-  evaluationOutputs,
-  incomingGradients,
-  outgoingGradients,
-  statisticPorts,
-} from "./stage_ports.ts";
+import { statisticPorts } from "./stage_ports.ts";
 import { StageScalars } from "./stage_scalars.ts";
 import { StageSessions } from "./stage_sessions.ts";
 import type { WeightStore } from "./weight_store.ts";
@@ -32,53 +23,23 @@ export interface ExecutorOptions {
   readonly seed: number;
 }
 
-/** Buffers of a stage, by what they hold. */
-interface StageBuffers {
-  readonly inputs: PortBuffers;
-  readonly work: PortBuffers;
-  readonly masks: StageMasks;
-  readonly gradientsIn: PortBuffers;
-  readonly gradientsOut: PortBuffers;
-  readonly validationInputs: PortBuffers;
-  readonly validationOutputs: PortBuffers;
-}
-
 /**
  * Runs the graphs of one stage on the CPU, over memory that is allocated once: nothing is copied or
  * allocated in a step.
  */
-export class StageExecutor implements StageEngine {
+export class StageExecutor extends HostMemory implements StageEngine {
   readonly #options: ExecutorOptions;
   readonly #sessions: StageSessions;
-  readonly #buffers: StageBuffers;
   readonly #scalars: StageScalars;
   readonly #statistics: RunningStatistics;
-  /** Slots repeat after so many micro-batches. */
-  readonly #cycle: number;
 
   private constructor(options: ExecutorOptions, sessions: StageSessions) {
+    const { runtime, manifest, seed } = options;
+    super(options, [...manifest.outputs, ...manifest.stash, ...statisticPorts(manifest)]);
     this.#options = options;
     this.#sessions = sessions;
-    const { runtime, manifest, slots, seed } = options;
-    const { inFlight, outstanding } = slots;
-    const { batch } = manifest;
     this.#statistics = new RunningStatistics(runtime, manifest.statistics, options.statistics);
     this.#scalars = new StageScalars(runtime, seed);
-    const make = (ports: readonly Port[], count: number) =>
-      new PortBuffers(runtime, distinct(ports), { slots: count, batch, allocate: alignedBytes });
-    this.#buffers = {
-      inputs: make(arrivals(manifest), inFlight),
-      work: make(
-        [...manifest.outputs, ...manifest.stash, ...statisticPorts(manifest)],
-        outstanding,
-      ),
-      masks: new StageMasks(runtime, manifest, { slots: outstanding, seed }),
-      gradientsIn: make(incomingGradients(manifest), outstanding),
-      gradientsOut: make(outgoingGradients(manifest), Math.max(2, outstanding)),
-      validationInputs: make(arrivals(manifest), slots.validation),
-      validationOutputs: make(evaluationOutputs(manifest), slots.validation),
-    };
-    this.#cycle = cycleOf([inFlight, outstanding, this.gradientSlots]);
   }
 
   /** Loads the graphs of a stage and allocates its buffers. */
@@ -86,36 +47,8 @@ export class StageExecutor implements StageEngine {
     return new StageExecutor(options, await StageSessions.open(options.runtime, options.models));
   }
 
-  get gradientSlots(): number {
-    return this.#buffers.gradientsOut.slots;
-  }
-
-  input(m: number, value: string, samples: number): Uint8Array {
-    return this.#buffers.inputs.bytes(m % this.#options.slots.inFlight, value, samples);
-  }
-
-  output(m: number, value: string, samples: number): Uint8Array {
-    return this.#buffers.work.bytes(m % this.#options.slots.outstanding, value, samples);
-  }
-
-  gradientIn(m: number, gradient: string, samples: number): Uint8Array {
-    return this.#buffers.gradientsIn.bytes(m % this.#options.slots.outstanding, gradient, samples);
-  }
-
-  gradientOut(m: number, gradient: string, samples: number): Uint8Array {
-    return this.#buffers.gradientsOut.bytes(m % this.gradientSlots, gradient, samples);
-  }
-
-  validationInput(slot: number, value: string, samples: number): Uint8Array {
-    return this.#buffers.validationInputs.bytes(slot, value, samples);
-  }
-
-  validationOutput(slot: number, value: string, samples: number): Uint8Array {
-    return this.#buffers.validationOutputs.bytes(slot, value, samples);
-  }
-
   async forward(m: number, samples: number, weights: number): Promise<void> {
-    this.#buffers.masks.fill(m, samples);
+    this.host.masks.fill(m, samples);
     await this.#bind("forward", m, samples, weights, true)?.execute();
     this.#statistics.update((value) => this.#floats(m, value, samples), samples);
   }
@@ -126,7 +59,7 @@ export class StageExecutor implements StageEngine {
   }
 
   async step(m: number, samples: number, weights: number, options: StepOptions): Promise<number> {
-    this.#buffers.masks.fill(m, samples);
+    this.host.masks.fill(m, samples);
     this.#scalars.scale = options.scale;
     await this.#bind("step", m, samples, weights, options.first)?.execute();
     if (!options.first) this.#options.weights.accumulate();
@@ -146,7 +79,7 @@ export class StageExecutor implements StageEngine {
       if (name === head?.loss) binding.output(name, this.#scalars.loss);
       else {
         const value = name === `ravn.output.${head?.output.value}` ? head!.output.value : name;
-        binding.output(name, this.#buffers.validationOutputs.tensor(slot, value, samples));
+        binding.output(name, this.host.validationOutputs.tensor(slot, value, samples));
       }
     }
     await binding.execute();
@@ -176,7 +109,7 @@ export class StageExecutor implements StageEngine {
     const session = this.#sessions.session(graph);
     if (session === undefined) return undefined;
     this.#scalars.step = m;
-    const binding = this.#sessions.binding(graph, samples * this.#cycle + m % this.#cycle);
+    const binding = this.#sessions.binding(graph, samples * this.cycle + m % this.cycle);
     for (const { name } of session.inputs) {
       binding.input(name, this.#inputValue(name, m, samples, weights));
     }
@@ -188,10 +121,10 @@ export class StageExecutor implements StageEngine {
 
   #inputValue(name: string, m: number, samples: number, weights: number): Value {
     const { slots, weights: store } = this.#options;
-    const { inputs, work, masks, gradientsIn } = this.#buffers;
+    const { inputs, outputs, masks, gradientsIn } = this.host;
     if (store.has(name)) return store.tensor(weights, name);
     if (inputs.has(name)) return inputs.tensor(m % slots.inFlight, name, samples);
-    if (work.has(name)) return work.tensor(m % slots.outstanding, name, samples);
+    if (outputs.has(name)) return outputs.tensor(m % slots.outstanding, name, samples);
     if (masks.has(name)) return masks.tensor(m, name, samples);
     if (gradientsIn.has(name)) return gradientsIn.tensor(m % slots.outstanding, name, samples);
     const scalar = this.#scalars.input(name);
@@ -201,18 +134,18 @@ export class StageExecutor implements StageEngine {
 
   #outputValue(name: string, m: number, samples: number, first: boolean): Value {
     const { slots, weights: store, manifest } = this.#options;
-    const { work, gradientsOut } = this.#buffers;
+    const { outputs, gradientsOut } = this.host;
     if (store.hasGradient(name)) return store.gradient(name, first);
     if (gradientsOut.has(name)) return gradientsOut.tensor(m % gradientsOut.slots, name, samples);
     if (name === manifest.head?.loss) return this.#scalars.loss;
-    return work.tensor(m % slots.outstanding, name, samples);
+    return outputs.tensor(m % slots.outstanding, name, samples);
   }
 
   #validationValue(name: string, slot: number, samples: number, weights: number): Value {
     const { weights: store } = this.#options;
     if (store.has(name)) return store.tensor(weights, name);
     return this.#statistics.tensor(name) ??
-      this.#buffers.validationInputs.tensor(slot, name, samples);
+      this.host.validationInputs.tensor(slot, name, samples);
   }
 
   /** Frees sessions, bindings and buffers; no operation may be under way. */
@@ -220,6 +153,6 @@ export class StageExecutor implements StageEngine {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sessions[Symbol.dispose]();
     this.#scalars[Symbol.dispose]();
-    for (const buffers of Object.values(this.#buffers)) buffers[Symbol.dispose]();
+    for (const buffers of Object.values(this.host)) buffers[Symbol.dispose]();
   }
 }
