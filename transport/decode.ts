@@ -28,7 +28,7 @@ export type Body =
   | { readonly member: "hello"; readonly hello: wire.Hello }
   | { readonly member: "challenge"; readonly challenge: wire.Challenge }
   | { readonly member: "auth"; readonly mac: MacField }
-  | { readonly member: "welcome"; readonly mac: MacField };
+  | { readonly member: "welcome"; readonly welcome: wire.Welcome };
 
 /** What went wrong at the peer. */
 export type FailureCode = typeof wire.FailureCode[number];
@@ -97,7 +97,7 @@ function bodyOf(frame: wire.Frame, payloads: readonly Payload[], limits: Limits)
     case "auth":
       return { member, mac: frame.auth };
     case "welcome":
-      return { member, mac: frame.welcome };
+      return { member, welcome: frame.welcome };
   }
 }
 

@@ -6,6 +6,7 @@ import { type Limits, limitsWith } from "./limits.ts";
 import type { Link } from "./link.ts";
 import type { Sockets } from "./listen.ts";
 import type { Identity } from "./message.ts";
+import { LocalConn, type SharedMemory } from "./local_conn.ts";
 import { oneLine } from "./one_line.ts";
 import { PeerLink } from "./peer_link.ts";
 import type { Via } from "./raw_conn.ts";
@@ -22,6 +23,8 @@ export interface DialOptions {
   readonly deadline_ms: number;
   readonly signal?: AbortSignal;
   readonly limits?: Partial<Limits>;
+  /** What peers of one host may share beside a Unix socket; they do without if absent. */
+  readonly memory?: SharedMemory;
   /** An attempt failed and another follows. */
   onWaiting?(attempt: number, reason: string): void;
 }
@@ -124,15 +127,23 @@ async function join(
     throw error;
   }
   if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
+  const raw = via === "unix" && o.memory !== undefined ? new LocalConn(conn, o.memory) : conn;
   try {
-    const agreement = await withDeadline(greet(conn, o.session, o.peer, limits), {
+    const agreement = await withDeadline(greet(raw, o.session, o.peer, limits), {
       ms: Math.min(limits.handshake_ms, left_ms),
       what: "the handshake",
       cancel: () => close(conn),
       signal: o.signal,
     });
     // The peer is named as this node knows it, not as it calls itself.
-    return new PeerLink({ ...agreement, peer: o.peer, conn, via, self: o.session.self, limits });
+    return new PeerLink({
+      ...agreement,
+      peer: o.peer,
+      conn: raw,
+      via,
+      self: o.session.self,
+      limits,
+    });
   } catch (error) {
     close(conn);
     throw error;

@@ -13,7 +13,7 @@ import type { Limits } from "./limits.ts";
 import type { Identity } from "./message.ts";
 import { oneLine } from "./one_line.ts";
 import { ProtocolError } from "./protocol_error.ts";
-import type { RawConn } from "./raw_conn.ts";
+import type { MemoryOffer, RawConn } from "./raw_conn.ts";
 import { type Session, VERSION, VERSION_MIN } from "./session.ts";
 import { fixedBytes, Refused, Transcript } from "./transcript.ts";
 
@@ -28,6 +28,12 @@ export interface Agreement {
   readonly writer: FrameWriter;
   /** Number of the next frame to send. */
   readonly seq: number;
+}
+
+/** What a side brings to a handshake. */
+interface Terms {
+  readonly limits: Limits;
+  readonly memory: MemoryOffer | undefined;
 }
 
 /** Why this side does not go on. The peer is told. */
@@ -54,8 +60,9 @@ export async function greet(
 ): Promise<Agreement> {
   const transcript = new Transcript(conn, limits);
   try {
-    return await greeting(transcript, session, peer, limits);
+    return await greeting(transcript, session, peer, { limits, memory: conn.memory });
   } catch (error) {
+    conn.memory?.decline();
     if (error instanceof Objection) await transcript.refuse(error.code, error.message);
     else if (!(error instanceof Refused) || error.code === "limit") throw error;
     throw cannotAgree(error.code, oneLine(error.message, 200), peer);
@@ -66,7 +73,7 @@ async function greeting(
   transcript: Transcript,
   session: Session,
   peer: Identity,
-  limits: Limits,
+  { limits, memory }: Terms,
 ): Promise<Agreement> {
   const { self } = session;
   const dialerNonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
@@ -81,6 +88,7 @@ async function greeting(
     hello.runHash = session.runHash;
     hello.initNonce(NONCE_BYTES).copyBuffer(dialerNonce);
     hello.credit = BigInt(limits.credit_bytes);
+    hello.memory = memory?.offer() ?? "";
   });
   const { challenge } = await transcript.receive("challenge");
   const { version, nodeId, address } = challenge;
@@ -101,10 +109,13 @@ async function greeting(
   if (nodeId !== peer.nodeId) throw new Objection("node", `${nodeId} listens there`);
   checkPlan(session, nodeId, challenge.runHash);
   await transcript.sendSealed(keys.dialer, (frame) => frame.initAuth());
-  const welcome = await transcript.receive("welcome");
-  if (!await transcript.acceptSealed(keys.listener, welcome.mac)) {
+  const { welcome } = await transcript.receive("welcome");
+  if (!await transcript.acceptSealed(keys.listener, welcome)) {
     throw new ProtocolError("a welcome without proof");
   }
+  if (welcome.memory !== 1) memory?.decline();
+  else if (memory === undefined) throw new ProtocolError("a welcome to memory that is none");
+  else memory.begin();
   return agreement(transcript, { nodeId, address }, challenge.credit, limits);
 }
 
@@ -119,8 +130,9 @@ export async function answer(conn: RawConn, session: Session, limits: Limits): P
   if (hello.magic !== MAGIC) throw new ProtocolError("a hello that is none");
   transcript.accept();
   try {
-    return await answering(transcript, session, hello, limits);
+    return await answering(transcript, session, hello, { limits, memory: conn.memory });
   } catch (error) {
+    conn.memory?.decline();
     if (error instanceof Objection) await transcript.refuse(error.code, error.message);
     else if (!(error instanceof Refused)) throw error;
     const { nodeId, address } = hello;
@@ -135,7 +147,7 @@ async function answering(
   transcript: Transcript,
   session: Session,
   hello: wire.Hello,
-  limits: Limits,
+  { limits, memory }: Terms,
 ): Promise<Agreement> {
   const { self } = session;
   const { nodeId, address } = hello;
@@ -170,7 +182,14 @@ async function answering(
   if (hello.expected !== self.nodeId) throw new Objection("node", `${self.nodeId} listens here`);
   if (nodeId === self.nodeId) throw new Objection("node", `${nodeId} is running already`);
   checkPlan(session, nodeId, hello.runHash);
-  await transcript.sendSealed(keys.listener, (frame) => frame.initWelcome());
+  // Only now: a guest that has proved nothing does not name what is opened here.
+  const shares = memory?.take(hello.memory) ?? false;
+  await transcript.sendSealed(keys.listener, (frame) => {
+    const welcome = frame.initWelcome();
+    welcome.memory = shares ? 1 : 0;
+    return welcome;
+  });
+  if (shares) memory!.begin();
   return agreement(transcript, { nodeId, address }, hello.credit, limits);
 }
 

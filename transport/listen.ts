@@ -4,6 +4,7 @@ import { pause, withDeadline } from "./deadline.ts";
 import { type Agreement, answer } from "./handshake.ts";
 import { type Limits, limitsWith } from "./limits.ts";
 import type { Link } from "./link.ts";
+import { LocalConn, type SharedMemory } from "./local_conn.ts";
 import { oneLine } from "./one_line.ts";
 import { PeerLink } from "./peer_link.ts";
 import type { RawConn, Via } from "./raw_conn.ts";
@@ -21,6 +22,8 @@ export interface ListenOptions {
   readonly port: number;
   readonly sockets?: Sockets;
   readonly limits?: Partial<Limits>;
+  /** What peers of one host may share beside a Unix socket; they do without if absent. */
+  readonly memory?: SharedMemory;
   /** A peer connected and proved that it belongs to the run. */
   onLink(link: Link): void;
   /** Somebody connected and was not let in. */
@@ -138,11 +141,12 @@ class Door {
   async #welcome(conn: Deno.Conn, via: Via): Promise<void> {
     if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
     const limits = this.#limits;
-    const { session } = this.#o;
+    const { session, memory } = this.#o;
+    const raw = via === "unix" && memory !== undefined ? new LocalConn(conn, memory) : conn;
     let agreement: Agreement;
     this.#guests.add(conn);
     try {
-      agreement = await withDeadline(answer(conn, session, limits), {
+      agreement = await withDeadline(answer(raw, session, limits), {
         ms: limits.handshake_ms,
         what: "the handshake",
         cancel: () => closeQuietly(conn),
@@ -153,7 +157,7 @@ class Door {
     } finally {
       this.#guests.delete(conn);
     }
-    this.#o.onLink(new PeerLink({ ...agreement, conn, via, self: session.self, limits }));
+    this.#o.onLink(new PeerLink({ ...agreement, conn: raw, via, self: session.self, limits }));
   }
 
   #refused(error: unknown, conn: Deno.Conn): void {

@@ -9,6 +9,7 @@ export { dial, type DialOptions } from "./dial.ts";
 export { LIMITS, type Limits } from "./limits.ts";
 export type { Closed, Link, Receiver, Traffic } from "./link.ts";
 export { listen, type Listener, type ListenOptions, type Sockets } from "./listen.ts";
+export type { SharedBlock, SharedMemory } from "./local_conn.ts";
 export { memoryLinks } from "./memory.ts";
 export type {
   Control,

@@ -9,6 +9,20 @@ export interface RawConn {
   write(source: Uint8Array): Promise<number>;
   /** Ends a pending read and a pending write, which then throw or return null. */
   close(): void;
+  /** Memory that the connection can move to; absent where there is none. */
+  readonly memory?: MemoryOffer;
+}
+
+/** How both ends of a connection agree to move from a socket to memory that they share. */
+export interface MemoryOffer {
+  /** The side that connects makes the memory. Its name; `""` where there is none to be had. */
+  offer(): string;
+  /** The side that listens opens it; false where it cannot. */
+  take(name: string): boolean;
+  /** Both have agreed: from here on bytes go through the memory. */
+  begin(): void;
+  /** They have not: the memory is given back. */
+  decline(): void;
 }
 
 /** What a link runs over. `"memory"` is for tests. */

@@ -1,63 +1,10 @@
 import assert from "node:assert/strict";
 import { RavnError } from "../core/error.ts";
-import { dial, type DialOptions } from "./dial.ts";
-import type { Limits } from "./limits.ts";
+import { dial } from "./dial.ts";
+import { hasUnix, House, session } from "./house.ts";
+import { listen } from "./listen.ts";
 import type { Link } from "./link.ts";
-import { listen, type Listener, type Sockets } from "./listen.ts";
 import { headFor, pattern, Recorder } from "./recorder.ts";
-import type { Session } from "./session.ts";
-
-const TOKEN = "5d0f3c2e9a7b4186";
-const hasUnix = Deno.build.os !== "windows";
-
-function session(nodeId: string, port = 0, changes: Partial<Session> = {}): Session {
-  const self = { nodeId, address: `127.0.0.1:${port}` };
-  return { self, token: TOKEN, runHash: "00ff", ...changes };
-}
-
-/** A listener of node_1, the links that came in, and whom it refused. */
-class House {
-  readonly links: Link[] = [];
-  readonly refused: RavnError[] = [];
-  #waiting: (() => void)[] = [];
-
-  private constructor(readonly listener: Listener) {}
-
-  static async open(
-    o: { port?: number; sockets?: Sockets; limits?: Partial<Limits>; session?: Partial<Session> } =
-      {},
-  ): Promise<House> {
-    let house: House | undefined = undefined;
-    const listener = await listen({
-      session: session("node_1", 0, o.session),
-      host: "127.0.0.1",
-      port: o.port ?? 0,
-      sockets: o.sockets ?? "auto",
-      limits: o.limits ?? {},
-      onLink: (link) => house?.keep(() => house?.links.push(link)),
-      onRefused: (reason) => house?.keep(() => house?.refused.push(reason)),
-    });
-    return house = new House(listener);
-  }
-
-  keep(add: () => void): void {
-    add();
-    for (const wake of this.#waiting.splice(0)) wake();
-  }
-
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  dial(changes: Partial<DialOptions> = {}): Promise<Link> {
-    return dial({
-      session: session("node_0"),
-      peer: { nodeId: "node_1", address: this.listener.address },
-      deadline_ms: 3000,
-      ...changes,
-    });
-  }
-}
 
 for (const sockets of hasUnix ? ["tcp", "unix"] as const : ["tcp"] as const) {
   Deno.test(`tensors cross ${sockets} sockets in both directions`, async () => {

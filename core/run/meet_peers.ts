@@ -1,4 +1,5 @@
 import { EXIT, messageOf, RavnError } from "../error.ts";
+import { createShared, openShared } from "../runtime/mod.ts";
 import type { StageManifest } from "../training/mod.ts";
 import { dial, listen, parseAddress } from "../../transport/mod.ts";
 import type { Closed, Link, Session, Sockets } from "../../transport/mod.ts";
@@ -7,6 +8,8 @@ import type { RunHost } from "./events.ts";
 import type { NodeFile } from "./node_data.ts";
 import { neighboursOf } from "./stage_frames.ts";
 
+/** Peers of one host pass tensors through memory. */
+const MEMORY = { create: createShared, open: openShared };
 /** Time between two words about a peer that has not come. */
 const REMIND_MS = 2000;
 /** How long those that have come are told that others have not. */
@@ -67,6 +70,7 @@ export async function meetPeers(o: MeetingOptions): Promise<Meeting> {
     port: parseAddress(session.self.address).port,
     sockets: o.sockets,
     limits: limitsOf(o),
+    memory: MEMORY,
     onLink: (link) => arrivals.came(link),
     onRefused: ({ message }) => o.host.emit({ event: "warning", message }),
   });
@@ -122,6 +126,7 @@ function dialStage(
     deadline_ms: o.timeout_s * 1000,
     signal,
     limits: limitsOf(o),
+    memory: MEMORY,
     onWaiting: (attempt) => waiting(o, { stage, name, address }, attempt),
   });
 }

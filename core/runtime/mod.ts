@@ -7,6 +7,7 @@ export type { Optimization, Port, Session } from "./session.ts";
 export type { Bindable, Binding } from "./binding.ts";
 export { copyOf, type TensorView, Value } from "./value.ts";
 export { alignedBytes, ALIGNMENT_BYTES } from "./memory.ts";
+export { createShared, openShared, type SharedBlock } from "./shared_memory.ts";
 export { Arena, floatsOf, paddedSize } from "./arena.ts";
 export { adam, type AdamUpdate, sgd, type SgdUpdate } from "./kernels/optimizers.ts";
 export { add, anyNotFinite, blend, lerp, scale, sumOfSquares } from "./kernels/elementwise.ts";

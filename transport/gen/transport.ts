@@ -12,7 +12,7 @@ import {
 import type { StructLayout } from "../layout.ts";
 
 /** SHA-256 of the schema that this file was generated from. */
-export const SCHEMA_SHA256 = "b5f13fc1b090cc2a5fd0cade4d0e04a8f35de3aca767e4ddf40ef354e76b05cc";
+export const SCHEMA_SHA256 = "3e3b9559deb8adabf2d75271884f6905d5b8e7c01a52834a143fedc9c9637ae6";
 
 /** Enumerants of Kind, by their number on the wire. */
 export const Kind = ["forward", "backward", "evaluate", "reduce", "gather", "weights"] as const;
@@ -33,15 +33,15 @@ export class Hello extends Struct {
   static override readonly _capnp = {
     displayName: "Hello",
     id: "e4b29bf68922df14",
-    size: new ObjectSize(16, 5),
+    size: new ObjectSize(16, 6),
   };
   static readonly layout: StructLayout = {
     name: "Hello",
     dataBytes: 16,
-    pointers: [{ kind: "text" }, { kind: "text" }, { kind: "text" }, { kind: "text" }, { kind: "data" }],
+    pointers: [{ kind: "text" }, { kind: "text" }, { kind: "text" }, { kind: "text" }, { kind: "data" }, { kind: "text" }],
   };
   static readonly at = { magic: 0, versionMin: 4, versionMax: 6, credit: 8 } as const;
-  static readonly pointer = { nodeId: 0, address: 1, expected: 2, runHash: 3, nonce: 4 } as const;
+  static readonly pointer = { nodeId: 0, address: 1, expected: 2, runHash: 3, nonce: 4, memory: 5 } as const;
   get magic(): number { return Struct.getUint32(0, this); }
   set magic(value: number) { Struct.setUint32(0, value, this); }
   get versionMin(): number { return Struct.getUint16(4, this); }
@@ -60,6 +60,8 @@ export class Hello extends Struct {
   initNonce(length: number): Data { return Struct.initData(4, length, this); }
   get credit(): bigint { return Struct.getUint64(8, this); }
   set credit(value: bigint) { Struct.setUint64(8, value, this); }
+  get memory(): string { return Struct.getText(5, this); }
+  set memory(value: string) { Struct.setText(5, value, this); }
 }
 
 export class Challenge extends Struct {
@@ -112,17 +114,19 @@ export class Welcome extends Struct {
   static override readonly _capnp = {
     displayName: "Welcome",
     id: "e1fb9f81f3ae78e3",
-    size: new ObjectSize(0, 1),
+    size: new ObjectSize(8, 1),
   };
   static readonly layout: StructLayout = {
     name: "Welcome",
-    dataBytes: 0,
+    dataBytes: 8,
     pointers: [{ kind: "data" }],
   };
-  static readonly at = {  } as const;
+  static readonly at = { memory: 0 } as const;
   static readonly pointer = { mac: 0 } as const;
   get mac(): Data { return Struct.getData(0, this); }
   initMac(length: number): Data { return Struct.initData(0, length, this); }
+  get memory(): number { return Struct.getUint16(0, this); }
+  set memory(value: number) { Struct.setUint16(0, value, this); }
 }
 
 export class Tensor extends Struct {

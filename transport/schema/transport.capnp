@@ -37,6 +37,7 @@ struct Hello {            # from the node that dials
   runHash    @6 :Text;    # hash of the plan, in hex
   nonce      @7 :Data;    # 32 random bytes
   credit     @8 :UInt64;  # bytes that the other side may send before the first Credit
+  memory     @9 :Text;    # name of memory that both may share; empty: none
 }
 
 struct Challenge {        # from the node that listens
@@ -50,7 +51,10 @@ struct Challenge {        # from the node that listens
 }
 
 struct Auth { mac @0 :Data; }
-struct Welcome { mac @0 :Data; }
+struct Welcome {
+  mac        @0 :Data;
+  memory     @1 :UInt16;  # 1: the offered memory is shared, and all later bytes go through it
+}
 
 enum Kind {
   forward  @0;
