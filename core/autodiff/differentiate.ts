@@ -145,7 +145,11 @@ class Walk {
   }
 }
 
-/** The values of float type that depend on `wrt` by a path along which gradients flow. */
+/**
+ * The values of float type that depend on `wrt` by a path along which gradients flow, and all that
+ * refused operators make of them: so a gradient does not end unseen at the integers of a quantized
+ * layer.
+ */
 function carryingValues(graph: Graph, facts: Facts, wrt: readonly string[]): Set<string> {
   const floats = (value: string) => {
     const fact = facts.get(value);
@@ -156,7 +160,9 @@ function carryingValues(graph: Graph, facts: Facts, wrt: readonly string[]): Set
     if (![...readsOf(node)].some((value) => carrying.has(value))) continue;
     const rule = ruleFor(node.op, node.domain, graph.opsets.get(node.domain) ?? 1);
     if (rule?.kind === "zero") continue;
-    for (const output of node.outputs) if (output !== "" && floats(output)) carrying.add(output);
+    for (const output of node.outputs) {
+      if (output !== "" && (rule === undefined || floats(output))) carrying.add(output);
+    }
   }
   return carrying;
 }

@@ -9,7 +9,7 @@ import {
   tensor,
 } from "../onnx/mod.ts";
 import { RavnError } from "../error.ts";
-import { gradientGraph } from "./gradient_graph.ts";
+import { forwardGraph, gradientGraph } from "./gradient_graph.ts";
 
 /** A graph that is ready to run. */
 export interface Runnable {
@@ -66,8 +66,9 @@ const SMALLEST_SCALE = 1e-3;
  */
 export async function gradientDeviations(o: FiniteDifferenceOptions): Promise<Deviation[]> {
   const outputs = o.graph.outputs.filter(({ dtype }) => isFloat(dtype)).map(({ name }) => name);
-  const { graph, seeds, gradients } = gradientGraph(o.graph, o.facts, { outputs, wrt: o.wrt });
-  const forward = { ...o.graph, ...withInputs(graph, o.graph, seeds) };
+  const whole = gradientGraph(o.graph, o.facts, { outputs, wrt: o.wrt });
+  const { graph, seeds, gradients } = whole;
+  const forward = forwardGraph(o.graph, whole);
   const random = new Random(o.seed ?? 1);
   const feeds = new Map(o.feeds);
   for (const name of o.wrt) {
@@ -90,21 +91,6 @@ export async function gradientDeviations(o: FiniteDifferenceOptions): Promise<De
     deviations.push(await worst(o, value, feeds, analytic, loss, random));
   }
   return deviations;
-}
-
-/** The forward graph with the inputs of the whole one, but for the seeds. */
-function withInputs(
-  whole: Graph,
-  forward: Graph,
-  seeds: ReadonlyMap<string, string>,
-): Pick<Graph, "inputs" | "initializers"> {
-  const seedNames = new Set(seeds.values());
-  const inputs = whole.inputs.filter(({ name }) => !seedNames.has(name));
-  const names = new Set(inputs.map(({ name }) => name));
-  return {
-    inputs,
-    initializers: new Map([...forward.initializers].filter(([name]) => !names.has(name))),
-  };
 }
 
 function weightsFor({ dtype, dims }: Tensor, random: Random): Tensor {

@@ -22,6 +22,8 @@ export interface FormulationQuestion {
   readonly shape: ConvShape;
   /** Names of the formulations that are right for this shape, by estimated cost. */
   readonly candidates: readonly string[];
+  /** The estimated cost of each, in a unit of its own: it serves to compare. */
+  readonly costs: readonly number[];
 }
 
 /** Names one of the candidates; undefined leaves it at the first. */
@@ -29,7 +31,7 @@ export type ChooseFormulation = (question: FormulationQuestion) => string | unde
 
 /** The cheapest by estimate of the formulations that apply, unless `choose` names another. */
 export function chosen(
-  question: Omit<FormulationQuestion, "candidates">,
+  question: Omit<FormulationQuestion, "candidates" | "costs">,
   formulations: readonly Formulation[],
   call: Call,
 ): Formulation {
@@ -38,8 +40,11 @@ export function chosen(
   const right = formulations
     .filter(({ applies, since = 1 }) => since <= call.emit.opset && applies(shape))
     .map((formulation) => ({ formulation, cost: formulation.cost(shape, threads) }))
-    .toSorted((a, b) => a.cost - b.cost)
-    .map(({ formulation }) => formulation);
-  const name = choose?.({ ...question, candidates: right.map((formulation) => formulation.name) });
-  return right.find((formulation) => formulation.name === name) ?? right[0]!;
+    .toSorted((a, b) => a.cost - b.cost);
+  const name = choose?.({
+    ...question,
+    candidates: right.map(({ formulation }) => formulation.name),
+    costs: right.map(({ cost }) => cost),
+  });
+  return (right.find(({ formulation }) => formulation.name === name) ?? right[0]!).formulation;
 }

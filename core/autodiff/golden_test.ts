@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { readSafetensors } from "../data/mod.ts";
 import {
   type AttributeValue,
   dimsAt,
@@ -10,14 +9,13 @@ import {
   traceFacts,
   writeModel,
 } from "../onnx/mod.ts";
+import { assertClose, differentiatedIn, goldenCases } from "./golden_cases_test.ts";
 import { gradientGraph } from "./gradient_graph.ts";
 import { runtime } from "./rules/gradient_check_test.ts";
 import { trainingForm, type TrainingGraph } from "./training_form.ts";
 
 /** What PyTorch computed; `make_golden.py` beside the file says what each tensor is. */
-const PATH = new URL("../../fixtures/golden/autodiff/gradients.safetensors", import.meta.url);
-
-const TOLERANCE = 1e-5;
+const FILE = "autodiff/gradients.safetensors";
 
 type Attributes = Readonly<Record<string, AttributeValue>>;
 
@@ -95,45 +93,19 @@ const CASES: Readonly<Record<string, Layers>> = {
   residual,
 };
 
-/** The tensors of the file by case and name. */
-async function goldenCases(): Promise<Map<string, Map<string, Tensor>>> {
-  const { tensors } = readSafetensors(await Deno.readFile(PATH), PATH.pathname);
-  const cases = new Map<string, Map<string, Tensor>>();
-  for (const [name, value] of tensors) {
-    const [title, key] = name.split("/") as [string, string];
-    if (!cases.has(title)) cases.set(title, new Map());
-    cases.get(title)!.set(key, value);
-  }
-  return cases;
-}
-
-function parametersOf(golden: ReadonlyMap<string, Tensor>): string[] {
-  return [...golden.keys()].flatMap((key) => key.startsWith("grad.") ? [key.slice(5)] : []);
-}
-
 async function trainingGraphOf(
   layers: Layers,
   golden: ReadonlyMap<string, Tensor>,
 ): Promise<TrainingGraph> {
   const builder = new GraphBuilder("golden", 20);
   builder.input("x", "float32", ["batch", ...golden.get("x")!.dims.slice(1)]);
-  for (const name of parametersOf(golden)) {
+  for (const name of differentiatedIn(golden)) {
     if (name !== "x") builder.initializer(name, golden.get(name)!);
   }
   builder.output(layers(builder, golden), "float32");
   const graph = builder.build();
   const facts = await traceFacts(graph, runtime().evaluate, { batch: 3 });
   return trainingForm(graph, facts, { statistics: true, maskAs: "input" });
-}
-
-function assertClose(actual: Tensor, expected: Tensor, what: string, floor = 0): void {
-  assert.deepEqual(actual.dims, expected.dims, what);
-  const [a, e] = [numbers(actual), numbers(expected)];
-  const scale = Math.max(floor, ...e.map(Math.abs));
-  for (let i = 0; i < e.length; i++) {
-    const off = Math.abs(a[i]! - e[i]!) / scale;
-    assert.ok(off <= TOLERANCE, `${what}[${i}] is ${a[i]}, in PyTorch ${e[i]}`);
-  }
 }
 
 /** Running statistics after one step, from those of a new network. */
@@ -153,12 +125,12 @@ function checkRunning(
       (value) => (1 - momentum) * old + momentum * unbiased * value,
     );
     const bytes = new Uint8Array(Float32Array.from(updated).buffer);
-    assertClose({ ...expected, bytes }, expected, `${what}: running ${kind}`, 1);
+    assertClose({ ...expected, bytes }, expected, `${what}: running ${kind}`, { floor: 1 });
   }
 }
 
 Deno.test("gradients and running statistics are those of PyTorch", async (t) => {
-  const cases = await goldenCases();
+  const cases = await goldenCases(FILE);
   assert.deepEqual([...cases.keys()].sort(), Object.keys(CASES).sort());
   for (const [title, layers] of Object.entries(CASES)) {
     const golden = cases.get(title)!;
@@ -166,7 +138,7 @@ Deno.test("gradients and running statistics are those of PyTorch", async (t) => 
       const training = await trainingGraphOf(layers, golden);
       const { graph, facts, statistics } = training;
       const [{ name: y }] = graph.outputs as [Graph["outputs"][number]];
-      const wrt = parametersOf(golden);
+      const wrt = differentiatedIn(golden);
       const whole = gradientGraph(graph, facts, { outputs: [y], wrt });
       const feeds = new Map(wrt.map((name) => [name, golden.get(name)!]));
       feeds.set(whole.seeds.get(y)!, golden.get("seed")!);
@@ -177,7 +149,7 @@ Deno.test("gradients and running statistics are those of PyTorch", async (t) => 
       for (const name of wrt) {
         const gradient = values.get(whole.gradients.get(name)!)!;
         // Behind a batch norm the gradient of a bias is a sum of rounding errors, hence the floor.
-        assertClose(gradient, golden.get(`grad.${name}`)!, `${title}: d/d${name}`, 0.1);
+        assertClose(gradient, golden.get(`grad.${name}`)!, `${title}: d/d${name}`, { floor: 0.1 });
       }
       checkRunning(training, values, golden, title);
     });

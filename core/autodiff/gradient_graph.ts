@@ -62,3 +62,15 @@ export function gradientGraph(
     gradients: backward.gradients,
   };
 }
+
+/**
+ * The forward part of a gradient graph alone: it takes the inputs of the whole but for the seeds,
+ * and gives the outputs of `graph`.
+ */
+export function forwardGraph(graph: Graph, whole: GradientGraph): Graph {
+  const seeds = new Set(whole.seeds.values());
+  const inputs = whole.graph.inputs.filter(({ name }) => !seeds.has(name));
+  const fed = new Set(inputs.map(({ name }) => name));
+  const initializers = new Map([...graph.initializers].filter(([name]) => !fed.has(name)));
+  return { ...graph, inputs, initializers };
+}

@@ -4,8 +4,9 @@
  *
  * To read it in order: `differentiate.ts` walks a graph backwards, `call.ts` is what a rule sees of
  * a node, `emit.ts` and `operations.ts` write new nodes, `rules/mul.ts` is a rule, `rules/mod.ts`
- * lists them all, `training_form.ts` prepares a model for training. `rules/conv_cost.ts` says how
- * the formulation of a convolution's gradients is chosen.
+ * lists them all, `decompose.ts` writes out the operators that have no rule of their own,
+ * `training_form.ts` prepares a model for training. `rules/conv_cost.ts` says how the formulation
+ * of a convolution's gradients is chosen.
  */
 export { differentiate, type DifferentiateOptions, type Gradients } from "./differentiate.ts";
 export {
@@ -15,8 +16,10 @@ export {
   type TrainingGraph,
 } from "./training_form.ts";
 export type { Statistic } from "./batch_statistics.ts";
+export { decomposed } from "./decompose.ts";
 export { inferenceForm } from "./inference_form.ts";
-export { type OperatorInfo, operators, ruleFor } from "./rules/mod.ts";
+export { operators, refusalReason, ruleFor } from "./rules/mod.ts";
+export { fullName, type OperatorInfo } from "./rules/registry.ts";
 export type { DifferentiableRule, Rule, ZeroRule } from "./rule.ts";
 export type { ChooseFormulation, FormulationQuestion } from "./formulation.ts";
 export type { ConvShape } from "./rules/conv_shape.ts";
@@ -35,4 +38,5 @@ export {
   gradientDeviations,
   type Runnable,
 } from "./finite_difference.ts";
-export { type GradientGraph, gradientGraph } from "./gradient_graph.ts";
+export { forwardGraph, type GradientGraph, gradientGraph } from "./gradient_graph.ts";
+export * from "./directional.ts";

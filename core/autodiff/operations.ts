@@ -68,17 +68,25 @@ export class Operations extends Emitter {
 
   /** Sum over `axes` (not negative). */
   reduceSum(a: string, axes: readonly number[], keepdims: boolean): string {
-    if (axes.length === 0) return a;
-    const keep = { keepdims: keepdims ? 1 : 0 };
-    if (this.opset < 13) return this.node("ReduceSum", [a], { ...keep, axes });
-    return this.node("ReduceSum", [a, this.ints(axes)], keep);
+    return this.reduce("ReduceSum", a, axes, keepdims);
   }
 
   /** Mean over `axes` (not negative). */
   reduceMean(a: string, axes: readonly number[], keepdims: boolean): string {
+    return this.reduce("ReduceMean", a, axes, keepdims);
+  }
+
+  /**
+   * A reduction over `axes` (not negative), which became an input with opset 13 (ReduceSum) or 18;
+   * over none it is `a`, which is wrong for norms.
+   */
+  reduce(op: string, a: string, axes: readonly number[], keepdims: boolean): string {
+    if (axes.length === 0) return a;
     const keep = { keepdims: keepdims ? 1 : 0 };
-    if (this.opset < 18) return this.node("ReduceMean", [a], { ...keep, axes });
-    return this.node("ReduceMean", [a, this.ints(axes)], keep);
+    const asInput = this.opset >= (op === "ReduceSum" ? 13 : 18);
+    return asInput
+      ? this.node(op, [a, this.ints(axes)], keep)
+      : this.node(op, [a], { ...keep, axes });
   }
 
   unsqueeze(a: string, axes: readonly number[]): string {

@@ -41,3 +41,8 @@ export function rule(
 ): DifferentiableRule {
   return { kind: "differentiable", since: 1, ...o, gradients };
 }
+
+/** The newest rule of an operator, for one of the same form in a domain that is at version 1. */
+export function atVersionOne(entry: RuleEntry): RuleEntry {
+  return entry.slice(-1).map((newest) => ({ ...newest, since: 1 }));
+}

@@ -1,5 +1,5 @@
 import type { Extent, Fact, Facts, Graph, Node, Tensor, ValueInfo } from "../onnx/mod.ts";
-import { consumers, numbers } from "../onnx/mod.ts";
+import { consumers, intOf, numbers } from "../onnx/mod.ts";
 import { RavnError } from "../error.ts";
 import { type Statistic, trainingBatchNormalization } from "./batch_statistics.ts";
 import { dropoutSalt } from "./dropout_hash.ts";
@@ -43,8 +43,8 @@ export interface TrainingGraph {
 
 /**
  * The graph as it runs in training: BatchNormalization normalises by the batch's own statistics and
- * gives them out, Dropout is a product with a mask, MaxPool tells where it found its maxima. Names
- * of values stay.
+ * gives them out, Dropout is a product with a mask, MaxPool tells where it found its maxima and
+ * LayerNormalization by what it normalised. Names of values stay.
  *
  * @throws {RavnError} naming the node, where one cannot be put in that form.
  */
@@ -93,6 +93,7 @@ export class TrainingForm {
     else if (node.op === "BatchNormalization") trainingBatchNormalization(this, node);
     else if (node.op === "Dropout") this.#dropout(node);
     else if (node.op === "MaxPool") this.#maxPool(node);
+    else if (node.op === "LayerNormalization") this.#layerNormalization(node);
     else this.push(node);
   }
 
@@ -142,6 +143,22 @@ export class TrainingForm {
     this.note(indices, { dtype: "int64", dims: this.fact(y).dims });
     const { storage_order: _, ...attributes } = node.attributes;
     this.push({ ...node, attributes, outputs: [y, indices] });
+  }
+
+  /** Lets the node give out the statistics that its gradient needs. */
+  #layerNormalization(node: Node): void {
+    const [x, y] = [node.inputs[0]!, node.outputs[0]!];
+    const { dtype, dims } = this.fact(x);
+    if (node.outputs.slice(1).some((name) => name !== "") || dtype !== "float32") {
+      return this.push(node);
+    }
+    const axis = intOf(node, "axis", -1);
+    const first = axis < 0 ? axis + dims.length : axis;
+    const kept = dims.map((extent, i) => i < first ? extent : 1);
+    const statistics = ["mean", "inverse"].map((kind) =>
+      this.note(this.emit.fresh(`${kind}.${node.name}`), { dtype, dims: kept })
+    );
+    this.push({ ...node, outputs: [y, ...statistics] });
   }
 
   #dropout(node: Node): void {

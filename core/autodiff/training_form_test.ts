@@ -250,3 +250,18 @@ Deno.test("MaxPool tells where it found its maxima", async () => {
   const [y, indices] = only(graph, "MaxPool").outputs as [string, string];
   assert.deepEqual(facts.get(indices), { dtype: "int64", dims: facts.get(y)!.dims });
 });
+
+Deno.test("LayerNormalization gives out the statistics that its gradient reads", async () => {
+  const b = new GraphBuilder("ln");
+  const x = wave([2, 3, 4], 0.5);
+  b.input("x", "float32", ["batch", 3, 4]);
+  b.initializer("scale", wave([4], 2));
+  b.output(b.node("LayerNormalization", ["x", "scale"], {}, { outputs: ["y"] }), "float32");
+  const { graph, facts } = await inTrainingForm(b.build());
+  const [y, mean, inverse] = only(graph, "LayerNormalization").outputs;
+  assert.equal(y, "y");
+  assert.deepEqual(facts.get(mean!), { dtype: "float32", dims: [{ perSample: 1 }, 3, 1] });
+  const values = await runtime().evaluate(observing(graph, [mean!, inverse!]), new Map([["x", x]]));
+  assert.deepEqual(values.get(inverse!)!.dims, [2, 3, 1]);
+  await checkGradients(graph, { feeds: new Map([["x", x]]), wrt: ["x", "scale"], what: "ln" });
+});

@@ -1,20 +1,6 @@
+import { ruleFor } from "../autodiff/mod.ts";
 import { isFloat, readsOf } from "../onnx/mod.ts";
 import type { Facts, Graph } from "../onnx/mod.ts";
-
-/** Operators with float results through which no gradient passes. */
-const WITHOUT_GRADIENT = new Set([
-  "ConstantOfShape",
-  "Ceil",
-  "Floor",
-  "Round",
-  "Sign",
-  "OneHot",
-  "Range",
-  "RandomNormal",
-  "RandomNormalLike",
-  "RandomUniform",
-  "RandomUniformLike",
-]);
 
 /** Which values of a graph a gradient reaches. */
 export interface GradientFlow {
@@ -30,7 +16,8 @@ export function gradientFlow(
 ): GradientFlow {
   const differentiable = new Set(trainable);
   for (const node of graph.nodes) {
-    if (WITHOUT_GRADIENT.has(node.op)) continue;
+    const { op, domain } = node;
+    if (ruleFor(op, domain, graph.opsets.get(domain) ?? 1)?.kind === "zero") continue;
     if (![...readsOf(node)].some((name) => differentiable.has(name))) continue;
     for (const output of node.outputs) {
       const fact = facts.get(output);

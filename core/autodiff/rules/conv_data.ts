@@ -20,13 +20,18 @@ const transposed: Formulation = {
   name: "transposed",
   applies: () => true,
   cost: (shape, threads) => timeOf(transposedWork(shape), threads),
-  emit: (call, { groups, window }) =>
-    call.emit.node("ConvTranspose", [call.dy, call.input(1)], {
+  emit: (call, { groups, window }) => {
+    // ONNX splits a total padding into halves where the shape of the output is given, which tells
+    // whoever rewrites the graph what it needs to know.
+    const even = window.begins.every((pad, i) => pad === window.ends[i]);
+    return call.emit.node("ConvTranspose", [call.dy, call.input(1)], {
       ...slidingAttributes(window),
       group: groups,
       kernel_shape: window.kernel,
       output_padding: leftOver(window),
-    }),
+      ...(even ? { output_shape: window.input } : {}),
+    });
+  },
 };
 
 /** W[M, C/g, k] with the kernel reversed and filters and channels exchanged: [C, M/g, k]. */

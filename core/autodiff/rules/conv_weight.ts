@@ -5,12 +5,14 @@ import { bandedWeight } from "./conv_band.ts";
 import { bandedGroupWeight, bandsByGroup } from "./conv_band_groups.ts";
 import {
   bandedWork,
+  correlatedWork,
   gatheredWork,
   pickedWork,
   stackWork,
   tappedWork,
   timeOf,
 } from "./conv_cost.ts";
+import { correlatedWeight, isDepthwise } from "./conv_depthwise.ts";
 import { channelsLast, indicesOf, inputsRead, takenRows } from "./conv_rows.ts";
 import { area, type ConvShape, isPointwise } from "./conv_shape.ts";
 import type { Window } from "./window.ts";
@@ -184,6 +186,14 @@ const tapped: Formulation = {
   },
 };
 
+/** A depthwise convolution of x by dy; see `conv_depthwise.ts`. */
+const correlated: Formulation = {
+  name: "correlated",
+  applies: isDepthwise,
+  cost: (shape, threads) => timeOf(correlatedWork(shape), threads),
+  emit: correlatedWeight,
+};
+
 /** The ways to write the gradient of a convolution's weight. */
 export const weightFormulations: readonly Formulation[] = [
   pointwise,
@@ -191,4 +201,5 @@ export const weightFormulations: readonly Formulation[] = [
   gathered,
   tapped,
   picked,
+  correlated,
 ];

@@ -10,6 +10,7 @@ import {
   traceFacts,
   writeModel,
 } from "../../onnx/mod.ts";
+import { Random } from "../../random.ts";
 import type { ChooseFormulation } from "../formulation.ts";
 import { gradientGraph } from "../gradient_graph.ts";
 import { type Case, runtime, testCases } from "./gradient_check_test.ts";
@@ -82,8 +83,28 @@ const SHAPES: [number[], number[], NonNullable<Case["attributes"]>][] = [
   [[3, 4, 9], [6, 4, 3], { dilations: [2] }],
 ];
 
+/** Shapes drawn from a seed, so that each test run takes the same. */
+function drawn(seed: number): typeof SHAPES[number] {
+  const random = new Random(seed);
+  const among = (from: number, to: number) => from + random.integer(to - from + 1);
+  const groups = [1, 1, 2, 4][random.integer(4)]!;
+  const [each, perGroup] = groups === 4 ? [1, 1] : [among(1, 3), among(1, 3)];
+  const rank = among(1, 2);
+  const axes = Array.from({ length: rank }, () => {
+    const [kernel, stride, pad] = [among(1, 4), among(1, 3), among(0, 2)];
+    return { kernel, stride, pads: [Math.min(pad, kernel - 1), among(0, kernel - 1)] };
+  });
+  const x = [3, groups * perGroup, ...axes.map(({ kernel }) => kernel + among(0, 5))];
+  const w = [groups * each, perGroup, ...axes.map(({ kernel }) => kernel)];
+  const strides = axes.map(({ stride }) => stride);
+  const pads = [0, 1].flatMap((side) => axes.map((axis) => axis.pads[side]!));
+  return [x, w, { group: groups, strides, pads }];
+}
+
+const DRAWN = Array.from({ length: 24 }, (_, seed) => drawn(seed));
+
 Deno.test("all formulations of a convolution's gradients agree", async () => {
-  for (const [x, w, attributes] of SHAPES) {
+  for (const [x, w, attributes] of [...SHAPES, ...DRAWN]) {
     const graph = graphOf(x, w, attributes);
     const facts = await traceFacts(graph, runtime().evaluate, { batch: 2 });
     const feeds = new Map([["x", wave(x)], ["w", wave(w)]]);

@@ -45,8 +45,11 @@ export interface Case {
   /** Operands in order; null leaves an optional one out. A list stands for the dims of floats. */
   readonly operands: readonly (Operand | readonly (number | "batch")[] | null)[];
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
-  /** Number of outputs; the first `used` of them go into the loss, all if absent. */
-  readonly outputs?: number;
+  /**
+   * Number or names of the outputs (`""` omits one); the first `used` of them go into the loss, all
+   * if absent.
+   */
+  readonly outputs?: number | readonly string[];
   readonly used?: number;
   readonly dtype?: "float32" | "float64";
   readonly step?: number;
@@ -79,15 +82,24 @@ export function valuesOf(operand: Operand, dtype: DType, random: Random): Tensor
   return tensor(dtype, dims, Array.from({ length: count }, draw));
 }
 
-function described(test: Case): string {
+/** A case in short, for messages. */
+export function described(test: Case): string {
   const operands = test.operands.map((o) => o === null ? "–" : `[${"dims" in o ? o.dims : o}]`);
   const attributes = test.attributes === undefined ? "" : ` ${JSON.stringify(test.attributes)}`;
   const opset = test.opset === undefined ? "" : ` opset ${test.opset}`;
   return `${test.op}${opset} ${operands.join(" ")}${attributes}`;
 }
 
-/** Compares the gradients of one operator with central differences. */
-export async function checkCase(test: Case): Promise<void> {
+/** A graph of one operator, with values for its inputs. */
+export interface CaseGraph {
+  readonly graph: Graph;
+  readonly feeds: ReadonlyMap<string, Tensor>;
+  /** The operands whose gradients are asked for. */
+  readonly wrt: readonly string[];
+}
+
+/** Builds the graph of a case. */
+export function graphOf(test: Case): CaseGraph {
   const random = new Random(7);
   const dtype = test.dtype ?? "float32";
   const builder = new GraphBuilder("case", test.opset ?? 17);
@@ -110,9 +122,15 @@ export async function checkCase(test: Case): Promise<void> {
     outputs: test.outputs ?? 1,
     domain: test.domain ?? "",
   });
-  const used = outputs.slice(0, test.used ?? outputs.length);
+  const used = outputs.slice(0, test.used ?? outputs.length).filter((name) => name !== "");
   for (const name of used) builder.output(name, dtype);
-  await checkGradients(builder.build(), { ...test, feeds, wrt, what: described(test) });
+  return { graph: builder.build(), feeds, wrt };
+}
+
+/** Compares the gradients of one operator with central differences. */
+export async function checkCase(test: Case): Promise<void> {
+  const { graph, feeds, wrt } = graphOf(test);
+  await checkGradients(graph, { ...test, feeds, wrt, what: described(test) });
 }
 
 /** Compares gradients of a whole graph with central differences. */
@@ -151,4 +169,18 @@ export function testCases(title: string, cases: readonly Case[]): void {
   Deno.test(title, async () => {
     for (const test of cases) await checkCase(test);
   });
+}
+
+/** Operators of one operand at two shapes, with the range in which they are smooth. */
+export function unary(
+  op: string,
+  o: Partial<Case> & { range?: readonly [number, number] } = {},
+): Case[] {
+  const { range, ...rest } = o;
+  const shapes: ("batch" | number)[][] = [["batch", 3], ["batch", 2, 3, 2]];
+  return shapes.map((dims) => ({
+    op,
+    ...rest,
+    operands: [{ dims, ...(range === undefined ? {} : { range }) }],
+  }));
 }

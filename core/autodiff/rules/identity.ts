@@ -4,11 +4,19 @@ import { rule, type RuleEntry } from "../rule.ts";
 /** y = x: dx = dy. */
 export const identity: RuleEntry = [rule(({ dy }) => [() => dy])];
 
-/** y = x in another element type: dx = dy in that of x. Integers carry no gradient. */
+/**
+ * y = x in another element type: dx = dy in that of x. Integers carry no gradient, unless a refused
+ * operator made them of something that does.
+ */
 export const cast: RuleEntry = [
   rule((call) => {
-    const from = call.dtype(call.input(0));
-    if (!isFloat(from)) return [undefined];
+    const x = call.input(0);
+    const from = call.dtype(x);
+    if (!isFloat(from)) {
+      if (!call.around.carries(x)) return [undefined];
+      const maker = call.around.producer(x);
+      return call.refuse(`no gradient flows through ${maker?.op}, which makes its integers`);
+    }
     return [() => from === call.type ? call.dy : call.emit.cast(call.dy, from)];
   }),
 ];

@@ -3,22 +3,20 @@ import type { Call } from "../call.ts";
 import { rule, type RuleEntry } from "../rule.ts";
 import { gatedByPooling } from "./pool_gate.ts";
 import { positive } from "./relu.ts";
+import { SCATTER_ADD_OPSET, scatterElements } from "./scatter_elements.ts";
 import { reach, type Window, windowOf } from "./window.ts";
-
-/** First opset whose ScatterElements can add. */
-const SCATTER_ADD_OPSET = 16;
 
 /** First opset whose Slice can take steps. */
 const STRIDED_SLICE_OPSET = 10;
 
-/** Where each maximum was found: output 1, or found again where the graph does not ask for it. */
+/**
+ * Where each maximum was found, counted row by row: output 1, or found again where the graph does
+ * not ask for it or counts by columns.
+ */
 function indicesOf(call: Call): string {
   const { node, emit } = call;
   const asked = node.outputs[1] ?? "";
-  if (asked !== "") {
-    if (intOf(node, "storage_order", 0) === 1) call.refuse("column-major indices (storage_order)");
-    return asked;
-  }
+  if (asked !== "" && intOf(node, "storage_order", 0) === 0) return asked;
   const { storage_order: _, ...attributes } = node.attributes;
   return emit.outputs(2, "MaxPool", [call.input(0)], attributes)[1]!;
 }
@@ -42,8 +40,8 @@ function scattered(call: Call, gradient: string): string {
   const x = call.input(0);
   const size = emit.reshape(emit.node("ReduceProd", [call.shapeOf(x)], { keepdims: 1 }), [1]);
   const zeros = emit.expand(emit.scalar(type, 0), size);
-  const inputs = [zeros, emit.reshape(indicesOf(call), [-1]), emit.reshape(gradient, [-1])];
-  const sum = emit.node("ScatterElements", inputs, { axis: 0, reduction: "add" });
+  const [indices, updates] = [indicesOf(call), gradient].map((value) => emit.reshape(value, [-1]));
+  const sum = scatterElements(call, zeros, indices!, updates!, { axis: 0, put: "add" });
   return call.reshapeLike(sum, x);
 }
 

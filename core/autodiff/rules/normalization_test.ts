@@ -22,6 +22,7 @@ testCases("BatchNormalization with the batch's statistics", [
   training(["batch", 3, 4]),
   training(["batch", 2, 3, 3]),
   training(["batch", 1, 3, 3]),
+  training(["batch", 2, 2, 1, 3]),
 ]);
 
 testCases("BatchNormalization with stored statistics", [
@@ -34,9 +35,15 @@ testCases("BatchNormalization with stored statistics", [
   ),
 ]);
 
-testCases("LayerNormalization, with and without its statistics as outputs", [
+/** Doubles where ONNX Runtime's kernel computes in them; LayerNormalization's statistics do not. */
+testCases("LayerNormalization of every form", [
   { op: "LayerNormalization", operands: [["batch", 4], [4], [4]] },
   { op: "LayerNormalization", operands: [["batch", 3, 4], [4]] },
+  { op: "LayerNormalization", operands: [["batch", 2, 3, 4], [4], [4]] },
+  { op: "LayerNormalization", opset: 16, operands: [["batch", 3, 4], [4], [4]] },
+  { op: "LayerNormalization", opset: 22, operands: [["batch", 3, 4], [4], [4]] },
+  { op: "LayerNormalization", attributes: { axis: 1 }, operands: [["batch", 3, 4], [3, 4]] },
+  { op: "LayerNormalization", attributes: { axis: -2 }, operands: [["batch", 2, 3, 4], [3, 4]] },
   {
     op: "LayerNormalization",
     attributes: { axis: 1 },
@@ -44,4 +51,84 @@ testCases("LayerNormalization, with and without its statistics as outputs", [
   },
   { op: "LayerNormalization", operands: [["batch", 3, 4], [4], [4]], outputs: 3, used: 1 },
   { op: "LayerNormalization", dtype: "float64", operands: [["batch", 4], [4]], tolerance: 1e-3 },
+]);
+
+testCases("InstanceNormalization", [
+  { op: "InstanceNormalization", operands: [["batch", 3, 5], [3], [3]] },
+  { op: "InstanceNormalization", operands: [["batch", 3, 2, 4], [3], [3]], opset: 22 },
+  { op: "InstanceNormalization", operands: [["batch", 1, 3, 3], [1], [1]], opset: 9 },
+  { op: "InstanceNormalization", operands: [[2, 3, 2, 2, 2], [3], [3]] },
+]);
+
+const groups = (num_groups: number) => ({ num_groups, epsilon: 0.01 });
+
+testCases("GroupNormalization: opset 18 scales groups, opset 21 channels", [
+  ...([18, 20] as const).flatMap((opset): Case[] => [
+    {
+      op: "GroupNormalization",
+      opset,
+      attributes: groups(2),
+      operands: [["batch", 4, 3], [2], [2]],
+    },
+    {
+      op: "GroupNormalization",
+      opset,
+      attributes: groups(3),
+      operands: [["batch", 6, 2, 2], [3], [3]],
+    },
+  ]),
+  ...([1, 2, 4].map((count): Case => ({
+    op: "GroupNormalization",
+    opset: 21,
+    attributes: groups(count),
+    operands: [["batch", 4, 3, 2], [4], [4]],
+  }))),
+  { op: "GroupNormalization", opset: 22, attributes: groups(2), operands: [[2, 4, 3], [4], [4]] },
+]);
+
+testCases("RMSNormalization and SimplifiedLayerNormalization", [
+  { op: "RMSNormalization", opset: 23, operands: [["batch", 4], [4]] },
+  { op: "RMSNormalization", opset: 23, operands: [["batch", 2, 3, 4], [4]] },
+  {
+    op: "RMSNormalization",
+    opset: 23,
+    attributes: { axis: 1 },
+    operands: [["batch", 3, 4], [3, 4]],
+  },
+  { op: "SimplifiedLayerNormalization", operands: [["batch", 4], [4]] },
+  { op: "SimplifiedLayerNormalization", operands: [["batch", 3, 4], [4]], outputs: 2, used: 1 },
+  {
+    op: "SimplifiedLayerNormalization",
+    attributes: { axis: 1, epsilon: 0.1 },
+    operands: [["batch", 3, 4], [3, 4]],
+  },
+]);
+
+const domain = "com.microsoft";
+const rows = ["batch", 3, 4] as const;
+const outputs4 = (...used: readonly number[]) =>
+  [0, 1, 2, 3].map((i) => used.includes(i) ? `y${i}` : "");
+
+testCases("normalization of a sum", [
+  ...["SkipLayerNormalization", "SkipSimplifiedLayerNormalization"].flatMap((op): Case[] => {
+    const beta = op === "SkipLayerNormalization" ? [[4]] : [];
+    return [
+      { op, domain, operands: [rows, rows, [4]] },
+      { op, domain, operands: [rows, rows, [4], ...beta] },
+      { op, domain, operands: [rows, rows, [4], ...beta, [4]] },
+      { op, domain, operands: [rows, rows, [4], ...beta, [4]], outputs: outputs4(0, 3) },
+      { op, domain, operands: [rows, rows, [4], ...beta], outputs: outputs4(0, 3) },
+      { op, domain, operands: [["batch", 4], ["batch", 4], [4], ...beta] },
+      { op, domain, operands: [rows, [3, 4], [4], ...beta] },
+    ];
+  }),
+]);
+
+testCases("LRN", [
+  ...[1, 3, 5].map((size): Case => ({
+    op: "LRN",
+    attributes: { size, alpha: 0.5, beta: 0.75, bias: { type: "float", value: 2 } },
+    operands: [["batch", 5, 2, 3]],
+  })),
+  { op: "LRN", attributes: { size: 3 }, operands: [["batch", 4, 2, 2]], opset: 9 },
 ]);

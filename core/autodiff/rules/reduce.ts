@@ -1,4 +1,4 @@
-import { elementCount, intOf, intsOf, tensor } from "../../onnx/mod.ts";
+import { type DType, elementCount, intOf, intsOf, tensor } from "../../onnx/mod.ts";
 import { axisOf, type Call } from "../call.ts";
 import { rule, type RuleEntry } from "../rule.ts";
 
@@ -85,12 +85,52 @@ export const reduceSumSquare: RuleEntry = [
   }]),
 ];
 
-/** y = √Σx²: dx = x dy / y. */
-export const reduceL2: RuleEntry = [
+/** y = Σ|x|: dx = dy sign x. */
+export const reduceL1: RuleEntry = [
   rule((call) => [() => {
     const { dy, emit } = call;
-    const ratio = emit.div(dy, call.output());
-    return emit.mul(call.input(0), withReducedAxes(call, ratio));
+    return emit.mul(emit.node("Sign", [call.input(0)]), withReducedAxes(call, dy));
+  }], { since: 9 }),
+];
+
+/** A number whose square is 0 in the element type: no norm but 0 is below it. */
+function belowNorms(type: DType): number {
+  return type === "float64" ? 1e-170 : type === "float16" ? 1e-5 : 1e-30;
+}
+
+/** y = √Σx²: dx = x dy / y, and 0 where y = 0. */
+export const reduceL2: RuleEntry = [
+  rule((call) => [() => {
+    const { dy, emit, type } = call;
+    const norm = emit.node("Max", [call.output(), emit.scalar(type, belowNorms(type))]);
+    return emit.mul(call.input(0), withReducedAxes(call, emit.div(dy, norm)));
+  }]),
+];
+
+/** y = ln Σx: dx = dy / Σx = dy / eʸ at every element that was summed. */
+export const reduceLogSum: RuleEntry = [
+  rule((call) => [() => {
+    const { dy, emit } = call;
+    return spread(call, emit.div(dy, emit.node("Exp", [call.output()])), 1);
+  }]),
+];
+
+/**
+ * y = Πx: dx is dy times the product of the other elements. With n = x, but 1 where x = 0, that is
+ * Πn / n where no other element is 0, and else 0.
+ */
+export const reduceProd: RuleEntry = [
+  rule((call) => [() => {
+    const { dy, emit, type } = call;
+    const x = call.input(0);
+    const axes = axesOf(call);
+    const isZero = emit.indicator(emit.equal(x, emit.scalar(type, 0)), type);
+    const filled = emit.add(x, isZero);
+    const zeros = emit.reduceSum(isZero, axes, true);
+    const onlyOwn = emit.indicator(emit.equal(zeros, isZero), type);
+    const product = emit.reduce("ReduceProd", filled, axes, true);
+    const others = emit.div(emit.mul(withReducedAxes(call, dy), product), filled);
+    return emit.mul(others, onlyOwn);
   }]),
 ];
 

@@ -39,26 +39,38 @@ export const leakyRelu: RuleEntry = [
 export const pRelu: RuleEntry = [
   rule((call) => {
     const { dy, emit, type } = call;
-    const x = call.input(0);
-    const zero = () => emit.scalar(type, 0);
-    const isPositive = () => emit.node("Greater", [x, zero()]);
+    const [x, zero] = [call.input(0), emit.scalar(type, 0)];
     return [
-      () => emit.mul(dy, emit.node("Where", [isPositive(), emit.scalar(type, 1), call.input(1)])),
-      () => emit.mul(dy, emit.node("Where", [isPositive(), zero(), x])),
+      () => {
+        const isPositive = emit.node("Greater", [x, zero]);
+        return emit.mul(dy, emit.node("Where", [isPositive, emit.scalar(type, 1), call.input(1)]));
+      },
+      () => emit.mul(dy, emit.node("Min", [x, zero])),
     ];
-  }, { since: 7, broadcasts: true }),
+  }, { since: 9, broadcasts: true }),
 ];
 
-/** y = x > 0 ? x : α(eˣ − 1): dx = dy (y > 0 ? 1 : y + α). */
-export const elu: RuleEntry = [
+/** y = x > α ? x : 0: dx = dy [x > α]. For α ≥ 0 that is where y is positive. */
+export const thresholdedRelu: RuleEntry = [
   rule((call) => {
     const { dy, emit, type, node } = call;
-    const y = call.output();
     const alpha = floatOf(node, "alpha", 1);
     return [() => {
-      const isPositive = emit.node("Greater", [call.input(0), emit.scalar(type, 0)]);
-      const slope = emit.add(y, emit.scalar(type, alpha));
-      return emit.mul(dy, emit.node("Where", [isPositive, emit.scalar(type, 1), slope]));
+      if (alpha >= 0) return emit.mul(dy, positive(call, call.output()));
+      const above = emit.node("Greater", [call.input(0), emit.scalar(type, alpha)]);
+      return emit.mul(dy, emit.indicator(above, type));
     }];
-  }, { since: 6 }),
+  }),
+];
+
+/** y = x moved towards 0 by the bias where |x| > λ, else 0: dx = dy [|x| > λ]. */
+export const shrink: RuleEntry = [
+  rule((call) => {
+    const { dy, emit, type, node } = call;
+    return [() => {
+      const lambda = emit.scalar(type, floatOf(node, "lambd", 0.5));
+      const beyond = emit.node("Greater", [emit.node("Abs", [call.input(0)]), lambda]);
+      return emit.mul(dy, emit.indicator(beyond, type));
+    }];
+  }, { since: 9 }),
 ];

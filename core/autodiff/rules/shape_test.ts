@@ -97,39 +97,6 @@ testCases("Pad with a constant", [
   { op: "Pad", opset: 10, attributes: { pads: [0, 1, 0, 2] }, operands: [["batch", 3]] },
 ]);
 
-testCases("ReduceSum, ReduceMean, ReduceMax, ReduceMin", [
-  ...["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"].flatMap((op) =>
-    [[1], [0], [-1, 0], [2, 1], undefined].flatMap((axes) =>
-      [0, 1].map((keepdims): Case => ({
-        ...double,
-        op,
-        opset: 12,
-        attributes: axes === undefined ? { keepdims } : { keepdims, axes },
-        operands: [["batch", 2, 3]],
-      }))
-    )
-  ),
-  { op: "ReduceSum", operands: [["batch", 2, 3], ints(1)] },
-  { op: "ReduceSum", operands: [["batch", 2, 3], ints(-1, 0)], attributes: { keepdims: 0 } },
-  { op: "ReduceSum", operands: [["batch", 2]], attributes: { noop_with_empty_axes: 1 } },
-  { op: "ReduceMean", opset: 18, operands: [["batch", 2, 3], ints(1)] },
-  { op: "ReduceMean", opset: 18, operands: [["batch", 2]], attributes: { keepdims: 0 } },
-]);
-
-testCases("ReduceSumSquare, ReduceL2, ReduceLogSumExp", [
-  ...["ReduceSumSquare", "ReduceL2", "ReduceLogSumExp"].flatMap((op) =>
-    [[1], [0], [-1, 0]].flatMap((axes) =>
-      [0, 1].map((keepdims): Case => ({
-        op,
-        attributes: { keepdims, axes },
-        operands: [["batch", 2, 3]],
-        tolerance: 0.01,
-      }))
-    )
-  ),
-  { op: "ReduceL2", opset: 18, operands: [["batch", 2, 3], ints(1)] },
-]);
-
 testCases("Trilu, SpaceToDepth, DepthToSpace", [
   { op: "Trilu", operands: [["batch", 3, 4]] },
   { op: "Trilu", attributes: { upper: 0 }, operands: [["batch", 3, 3]] },

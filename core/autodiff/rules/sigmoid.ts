@@ -23,13 +23,13 @@ export const softplus: RuleEntry = [
   rule((call) => [() => call.emit.mul(call.dy, call.emit.node("Sigmoid", [call.input(0)]))]),
 ];
 
-/** y = x / (1 + |x|): dx = dy (1 − |y|)². */
+/** y = x / (1 + |x|): dx = dy / (1 + |x|)². */
 export const softsign: RuleEntry = [
   rule((call) => {
     const { dy, emit, type } = call;
     return [() => {
-      const slope = emit.sub(emit.scalar(type, 1), emit.node("Abs", [call.output()]));
-      return emit.mul(dy, emit.mul(slope, slope));
+      const size = emit.add(emit.node("Abs", [call.input(0)]), emit.scalar(type, 1));
+      return emit.div(dy, emit.mul(size, size));
     }];
   }),
 ];
