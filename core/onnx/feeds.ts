@@ -11,10 +11,14 @@ export interface Batch {
   readonly size?: number;
 }
 
-/** Finds the batch dimension: the first input's first dimension that has a name, or else a size. */
+/**
+ * Finds the batch dimension: a first dimension that is called so, else the first input's first
+ * dimension that has a name, or else a size.
+ */
 export function batchOf(graph: Graph): Batch {
   const firsts = graph.inputs.flatMap(({ shape }) => shape === undefined ? [] : shape.slice(0, 1));
-  const symbol = firsts.find((dim) => typeof dim === "string");
+  const symbols = firsts.filter((dim) => typeof dim === "string");
+  const symbol = symbols.find((name) => /batch/i.test(name)) ?? symbols[0];
   if (symbol !== undefined) return { symbol };
   const size = firsts.find((dim) => typeof dim === "number");
   return size === undefined ? {} : { size };

@@ -27,4 +27,6 @@ export type { Evaluate } from "./observe.ts";
 export type { FeedOptions } from "./feeds.ts";
 export { varyingValues } from "./dependence.ts";
 export { foldConstants, withoutDeadNodes } from "./fold.ts";
+export { withChosenBranches } from "./branches.ts";
 export { withFreeBatch } from "./free_batch.ts";
+export { hasFreeSizes, type SizeOptions, withSizes } from "./free_sizes.ts";

@@ -1,17 +1,24 @@
 import { messageOf, RavnError } from "../error.ts";
 import { type Batch, batchOf, type FeedOptions, feedsAt, isBatched } from "./feeds.ts";
 import type { Graph, Node, ValueInfo } from "./graph.ts";
-import type { DType, Tensor } from "./tensor.ts";
+import { type DType, isFloat, type Tensor } from "./tensor.ts";
 import { writeObserved } from "./write.ts";
 
-/** Runs a model once: all inputs by name to all outputs by name. */
+/**
+ * Runs a model once: all inputs by name to all outputs by name. Where `wanted` is given, the other
+ * outputs may come without their bytes.
+ */
 export type Evaluate = (
   model: Uint8Array,
   feeds: ReadonlyMap<string, Tensor>,
+  wanted?: ReadonlySet<string>,
 ) => Promise<Map<string, Tensor>>;
 
 /** Larger values are not worth a place in the file as constants. */
 const CONSTANT_BYTES_MAX = 2 ** 24;
+
+/** Larger float initializers are fed: in the file they would be copied at every turn. */
+const FED_BYTES_MIN = 2 ** 16;
 
 /** What remains of a value after a run. */
 export interface Observation {
@@ -30,6 +37,7 @@ export class Observer {
   readonly #evaluate: Evaluate;
   readonly #options: FeedOptions;
   readonly #kept: ReadonlySet<string>;
+  readonly #weights: ReadonlyMap<string, Tensor>;
   readonly #file: string;
   readonly #model: Uint8Array;
 
@@ -50,7 +58,8 @@ export class Observer {
     this.#kept = kept;
     this.#file = options.file;
     const made = graph.nodes.flatMap(({ outputs }) => outputs).filter((name) => name !== "");
-    this.#model = writeObserved(withFreeInputs(graph), made);
+    this.#weights = largeWeights(graph);
+    this.#model = writeObserved(withInputs(withFreeInputs(graph), this.#weights), made);
   }
 
   /** @throws {RavnError} with ONNX Runtime's reason where the graph does not run. */
@@ -58,7 +67,11 @@ export class Observer {
     const feeds = feedsAt(this.#graph, batch, this.#options, this.#file);
     let values: Map<string, Tensor>;
     try {
-      values = await this.#evaluate(this.#model, feeds);
+      values = await this.#evaluate(
+        this.#model,
+        new Map([...feeds, ...this.#weights]),
+        this.#kept,
+      );
     } catch (cause) {
       const what = `${this.#file}: does not run with ${batch} samples`;
       throw new RavnError(`${what}: ${messageOf(cause)}`, { cause });
@@ -71,6 +84,25 @@ export class Observer {
     }
     return observations;
   }
+}
+
+/** Float initializers that take much memory. */
+function largeWeights(graph: Graph): Map<string, Tensor> {
+  return new Map(
+    [...graph.initializers].filter(([, { dtype, bytes }]) =>
+      isFloat(dtype) && bytes.byteLength >= FED_BYTES_MIN
+    ),
+  );
+}
+
+/** The graph with some of its initializers as inputs. */
+function withInputs(graph: Graph, fed: ReadonlyMap<string, Tensor>): Graph {
+  const inputs = [...fed].map(([name, { dtype, dims }]) => ({ name, dtype, shape: dims }));
+  return {
+    ...graph,
+    inputs: [...graph.inputs, ...inputs],
+    initializers: new Map([...graph.initializers].filter(([name]) => !fed.has(name))),
+  };
 }
 
 /** The graph with `"batch"` for the batch dimension of its inputs, and no shapes of outputs. */

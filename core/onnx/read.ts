@@ -17,6 +17,8 @@ import { signatureOf, withoutOmittedEnd } from "./operators.ts";
 import { inTopologicalOrder } from "./order.ts";
 import { numericType, tensorOfProto, unshared } from "./tensor_proto.ts";
 import type { Tensor } from "./tensor.ts";
+import { withTiedProjections } from "./tied.ts";
+import { upgraded } from "./upgrade.ts";
 
 /** Where a model comes from. */
 export interface ModelSource extends GraphSource {
@@ -30,7 +32,9 @@ export interface ModelSource extends GraphSource {
 /**
  * Reads an ONNX model (ModelProto, https://onnx.ai/onnx/repo-docs/IR.html). Constant nodes become
  * initializers, nodes are put in topological order, unnamed ones get a name, and the whole is
- * checked as by `checkGraph`. Dimensions without size and name are named `<value>.<position>`.
+ * checked as by `checkGraph`. Dimensions without size and name are named `<value>.<position>`. A
+ * model of an older opset is lifted to 13, and an output projection that is a copy of the embedding
+ * is tied to it again (`withTiedProjections`).
  *
  * Tensors are views of `bytes`, which must not be changed afterwards.
  *
@@ -52,7 +56,7 @@ export function readModel(bytes: Uint8Array, where: ModelSource): Graph {
   const reader = new GraphReader(file, opsets, new ExternalData(where.external));
   const graph = reader.graph(model.graph!, file);
   checkGraph(graph, where);
-  return graph;
+  return withTiedProjections(upgraded(graph, file));
 }
 
 function parseModel(bytes: Uint8Array, file: string): ModelProto {

@@ -15,9 +15,10 @@ function isFused({ operators, values }: Workload, p: number): boolean {
 
 /**
  * Positions at which a model may be cut: p means before operator p. Both ends are among them. The
- * readers of a parameter or of a running statistic are never parted, since each has one home; nor
- * are a layer and its activation, which cost less as one kernel than their times say, and whose
- * results are equally large.
+ * readers of a parameter or of a running statistic are never parted, since each has one home: of a
+ * shared parameter the others read a value (`withSharedParameters` of the training room). Nor are a
+ * layer and its activation, which cost less as one kernel than their times say, and whose results
+ * are equally large.
  */
 export function cutPositions(workload: Workload): number[] {
   const count = workload.operators.length;
@@ -59,7 +60,8 @@ export function checkStageCount(workload: Workload, stages: number): void {
   if (most === 0) {
     throw new RavnError("the model has no trainable parameter: there is nothing to train");
   }
-  const tied = [...workload.parameters.values()].filter(({ readers }) => readers.length > 1);
+  const tied = [...workload.parameters.values()]
+    .filter(({ readers }) => readers.at(-1)! - readers[0]! > 1);
   const why = tied.length === 0
     ? "every stage needs a trainable parameter"
     : `every stage needs a trainable parameter, and the operators that share ` +
