@@ -75,3 +75,22 @@ export function ownLoss(): Uint8Array {
   builder.output(loss, "float32", []);
   return writeModel(builder.build());
 }
+
+/**
+ * Two outputs: the logits `digit`, [batch, 10], which the second layer makes, and `drawing`,
+ * [batch, 64], the image again in the pixels' own range, from two layers more.
+ */
+export function twoOutputs(): Uint8Array {
+  const sketch = new Sketch("two_outputs");
+  const { builder } = sketch;
+  const image = builder.input("image", "float32", ["batch", 64]);
+  const first = sketch.relu("relu1", sketch.linear("encoder", scaled(sketch, image), 64, 32));
+  const logits = sketch.linear("classifier", first, 32, 10);
+  const wide = sketch.relu("relu2", sketch.linear("decoder1", first, 32, 48));
+  const drawing = sketch.linear("decoder2", wide, 48, 64);
+  const shown = (value: string, name: string) =>
+    builder.node("Identity", [value], {}, { name, outputs: [name] });
+  builder.output(shown(drawing, "drawing"), "float32", ["batch", 64]);
+  builder.output(shown(logits, "digit"), "float32", ["batch", 10]);
+  return writeModel(builder.build());
+}

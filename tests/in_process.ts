@@ -24,6 +24,8 @@ export interface InProcessRun {
   readonly loss: LossConfig;
   readonly labels?: ProgramInput["labels"];
   readonly recompute?: boolean;
+  /** Patterns of parameters that are not trained. */
+  readonly freeze?: readonly string[];
   /** Where dropout masks come from; inputs by default. */
   readonly maskAs?: ProgramInput["maskAs"];
   /** Where each stage keeps what it trains; by default as its runtime's device has it. */
@@ -65,6 +67,7 @@ export async function runInProcess(o: InProcessRun): Promise<InProcessResult> {
     batch: o.shape.batch_size,
     loss: o.loss,
     ...(o.labels === undefined ? {} : { labels: o.labels }),
+    ...(o.freeze === undefined ? {} : { freeze: o.freeze }),
     labelsFrom: "root",
     maskAs: o.maskAs ?? "input",
   });

@@ -23,7 +23,7 @@ Deno.test("bytes come out of a ring as they went in, around its end and again", 
   assert.equal(reader.read(new Uint8Array(1)), 0);
 });
 
-Deno.test("a full ring takes nothing and an empty one gives nothing, and each wakes the other", () => {
+Deno.test("a full ring takes nothing, an empty one gives nothing, and each wakes the other", () => {
   const { writer, reader } = ends();
   assert.equal(reader.readerWaits(), true);
   assert.equal(writer.write(new Uint8Array(2 ** 22)), 2 ** 20);

@@ -4,6 +4,8 @@
  */
 export interface RunShape {
   readonly epochs: number;
+  /** Updates after which the run ends, even within an epoch; absent for none. */
+  readonly max_updates?: number;
   /** Training samples in an epoch. */
   readonly samples: number;
   /** Samples in a full batch. */
@@ -45,6 +47,8 @@ export class Calendar {
   readonly batches: number;
   readonly microBatches: number;
   readonly updates: number;
+  /** Length of the run in epochs: those of the shape, or a part of them. */
+  readonly epochs: number;
   /** Batches of the validation set. */
   readonly validationBatches: number;
   /** Weight versions that are validated, in order; the last one stands twice (end of training). */
@@ -61,11 +65,16 @@ export class Calendar {
     }
     this.shape = shape;
     this.batchesPerEpoch = Math.ceil(shape.samples / shape.batch_size);
-    this.batches = this.batchesPerEpoch * shape.epochs;
+    const { max_updates = Infinity, update_frequency } = shape;
+    const wholeEpochs = this.batchesPerEpoch * shape.epochs;
+    this.batches = Math.min(wholeEpochs, max_updates * update_frequency);
+    this.epochs = this.batches / this.batchesPerEpoch;
     this.#perEpoch = (this.batchesPerEpoch - 1) * this.#parts(0) +
       this.#parts(this.batchesPerEpoch - 1);
-    this.microBatches = this.#perEpoch * shape.epochs;
-    this.updates = Math.ceil(this.batches / shape.update_frequency);
+    // Within an epoch only the last batch may have fewer parts than a full one.
+    this.microBatches = this.#perEpoch * Math.floor(this.epochs) +
+      this.#parts(0) * (this.batches % this.batchesPerEpoch);
+    this.updates = Math.ceil(this.batches / update_frequency);
     this.validationBatches = Math.ceil(shape.validation_samples / shape.batch_size);
     this.validations = this.#validations();
   }
@@ -82,15 +91,16 @@ export class Calendar {
   }
 
   #validations(): number[] {
-    const { validation_every, validation_samples, update_frequency, epochs } = this.shape;
+    const { validation_every, validation_samples, update_frequency } = this.shape;
     if (validation_samples === 0) return [];
     const versions: number[] = [];
     if (validation_every > 0) {
       for (let v = validation_every; v <= this.updates; v += validation_every) versions.push(v);
     } else {
-      for (let epoch = 1; epoch <= epochs; epoch++) {
+      const last = Math.ceil(this.epochs);
+      for (let epoch = 1; epoch <= last; epoch++) {
         const done = epoch * this.batchesPerEpoch;
-        const version = epoch === epochs ? this.updates : Math.floor(done / update_frequency);
+        const version = epoch === last ? this.updates : Math.floor(done / update_frequency);
         versions.push(version);
       }
     }

@@ -57,6 +57,22 @@ Deno.test("a validation follows each epoch, and one the whole run", () => {
   assert.deepEqual(new Calendar(shape({ validation_samples: 0 })).validations, []);
 });
 
+Deno.test("a run may end within an epoch", () => {
+  for (const micro_batches of [1, 3]) {
+    const calendar = new Calendar(shape({ max_updates: 4, micro_batches }));
+    assert.deepEqual([calendar.updates, calendar.batches], [4, 4]);
+    assert.equal(calendar.epochs, 4 / 3);
+    const last = calendar.place(calendar.microBatches - 1);
+    assert.deepEqual([last.epoch, last.batch, last.closesUpdate], [1, 0, true]);
+    assert.equal(calendar.place(calendar.microBatches).batch, 1);
+    assert.deepEqual(calendar.validations, [3, 4, 4]);
+  }
+  const gathered = new Calendar(shape({ max_updates: 2, update_frequency: 2 }));
+  assert.deepEqual([gathered.batches, gathered.updates], [4, 2]);
+  const longer = new Calendar(shape({ max_updates: 7 }));
+  assert.deepEqual([longer.updates, longer.epochs], [6, 2]);
+});
+
 Deno.test("a shape that is no shape is refused", () => {
   assert.throws(() => new Calendar(shape({ samples: 0 })), /samples must be a whole number/);
 });

@@ -9,3 +9,4 @@ export * from "./schedule.ts";
 export * from "./versions.ts";
 export * from "./stage_machine.ts";
 export * from "./evaluation.ts";
+export * from "./norm_sum.ts";

@@ -69,7 +69,7 @@ class FakeStage {
       return false;
     } else {
       if (operation.type === "update") this.#update(calendar);
-      else this.#compute(operation.type, operation.microBatch);
+      else if (operation.type !== "norm") this.#compute(operation.type, operation.microBatch);
       this.machine.completed();
     }
     return true;

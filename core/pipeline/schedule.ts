@@ -16,6 +16,8 @@ export type Operation =
   | { readonly type: "forward"; readonly microBatch: number }
   | { readonly type: "backward"; readonly microBatch: number }
   | { readonly type: "step"; readonly microBatch: number }
+  /** Measures the gradients of an update that is due, and tells the other stages. */
+  | { readonly type: "norm"; readonly update: number }
   | { readonly type: "update"; readonly update: number };
 
 /** A stage's position and the bound on micro-batches under way. */
@@ -25,6 +27,8 @@ export interface StagePosition {
   readonly stages: number;
   /** Micro-batches that the root lets under way at most; ignored by the synchronous schedules. */
   readonly inFlight: number;
+  /** Whether each update needs the norm of all stages' gradients; not under `async`. */
+  readonly norms?: boolean;
 }
 
 /**
@@ -81,6 +85,7 @@ function* interleave(
   for (let m = first; m < first + count; m++) {
     yield { type: last ? "step" : "backward", microBatch: m };
     const { closesUpdate, update } = calendar.place(m);
+    if (closesUpdate && position.norms === true) yield { type: "norm", update };
     if (closesUpdate) yield { type: "update", update };
     if (!last && m + window < first + count) yield { type: "forward", microBatch: m + window };
   }

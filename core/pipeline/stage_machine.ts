@@ -27,7 +27,10 @@ export class StageMachine {
   #next: Operation | undefined;
   readonly #mayUpdate: (update: number) => boolean;
 
-  /** @param mayUpdate false holds an update back (while a validation keeps the weights) */
+  /**
+   * @param mayUpdate false holds an update back: while a validation keeps the weights, or the norm
+   *   of its gradients is not known
+   */
   constructor(
     order: Iterable<Operation>,
     neighbours: Neighbours,
@@ -78,10 +81,15 @@ export class StageMachine {
     counts.set(from, expected + 1);
   }
 
+  /** The update that comes next, ready or not; undefined where something else does. */
+  get nextUpdate(): number | undefined {
+    return this.#next?.type === "update" ? this.#next.update : undefined;
+  }
+
   /** The message it waits for; undefined where it waits for none. */
   get awaits(): Awaited | undefined {
     const operation = this.#next;
-    if (operation === undefined || operation.type === "update") return undefined;
+    if (operation === undefined || "update" in operation) return undefined;
     const kind = operation.type === "backward" ? "backward" : "forward";
     const counts = kind === "forward" ? this.#forwards : this.#backwards;
     for (const [stage, count] of counts) {

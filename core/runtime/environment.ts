@@ -1,5 +1,6 @@
 import { RavnError } from "../error.ts";
 import { Api, encodeCString, type Handle } from "./api.ts";
+import { releaseFreedBlocks } from "./heap.ts";
 import { findLibrary } from "./library.ts";
 
 /** Severity of ONNX Runtime's log. Errors come back as a status and are told once, by ravn. */
@@ -56,6 +57,7 @@ function create(o: { threads?: number; library?: string }): Environment {
   const library = findLibrary(o.library);
   // Without this the library prepares to report to its makers, and leaves a log in /tmp a process.
   Deno.env.set("ORT_DISABLE_TELEMETRY", "1");
+  releaseFreedBlocks();
   const api = Api.load(library);
   const hostMemory = api.handle((out) =>
     api.call.CreateCpuMemoryInfo(0, /* OrtDeviceAllocator */ 0, /* OrtMemTypeDefault */ out)

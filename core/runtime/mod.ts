@@ -10,13 +10,36 @@ export { alignedBytes, ALIGNMENT_BYTES } from "./memory.ts";
 export { createShared, openShared, type SharedBlock } from "./shared_memory.ts";
 export { Arena, floatsOf, paddedSize } from "./arena.ts";
 export { adam, type AdamUpdate, sgd, type SgdUpdate } from "./kernels/optimizers.ts";
-export { add, anyNotFinite, blend, lerp, scale, sumOfSquares } from "./kernels/elementwise.ts";
-export { type DropoutMask, dropoutMask } from "./kernels/dropout.ts";
 export {
-  adamGraph,
-  adamScalarsTensor,
-  type GraphParameter,
-  SCALARS,
-  sgdGraph,
-  sgdScalarsTensor,
-} from "./optimizer_graph.ts";
+  adagrad,
+  type AdagradUpdate,
+  lion,
+  type LionUpdate,
+  rmsprop,
+  type RmspropUpdate,
+} from "./kernels/adaptive.ts";
+export { lamb, type LambUpdate } from "./kernels/lamb.ts";
+export {
+  add,
+  anyNotFinite,
+  blend,
+  clamp,
+  lerp,
+  scale,
+  sumOfSquares,
+} from "./kernels/elementwise.ts";
+export { type DropoutMask, dropoutMask } from "./kernels/dropout.ts";
+export { adamGraph, adamScalarsTensor, sgdGraph, sgdScalarsTensor } from "./optimizer_graph.ts";
+export {
+  adagradGraph,
+  adagradScalarsTensor,
+  lambGraph,
+  lambScalarsTensor,
+  lionGraph,
+  lionScalarsTensor,
+  rmspropGraph,
+  rmspropScalarsTensor,
+} from "./adaptive_graph.ts";
+export { type GraphParameter, SCALARS, type UpdateGraphOptions } from "./update_graph.ts";
+export { blockedGraph } from "./blocked/blocked_graph.ts";
+export { blockedModels, blockSize } from "./blocked/block_size.ts";

@@ -1,4 +1,4 @@
-import { type Graph, GraphBuilder, type Tensor, tensor } from "../onnx/mod.ts";
+import type { Graph, Tensor } from "../onnx/mod.ts";
 import {
   type AdamScalars,
   adamScalars,
@@ -7,15 +7,8 @@ import {
   momentumScalars,
   type SgdUpdate,
 } from "./kernels/optimizers.ts";
-
-/** A parameter that an optimizer graph updates; float32. */
-export interface GraphParameter {
-  readonly name: string;
-  readonly dims: readonly number[];
-}
-
-/** Name of the input with the scalars of an update. */
-export const SCALARS = "scalars";
+import { type GraphParameter, scalarsTensor, UpdateGraph } from "./update_graph.ts";
+import type { UpdateGraphOptions } from "./update_graph.ts";
 
 /** Order of the scalars of Adam and AdamW in the input `scalars`. */
 const ADAM_SCALARS: readonly (keyof AdamScalars)[] = [
@@ -34,32 +27,26 @@ const MOMENTUM_SCALARS: readonly (keyof MomentumScalars)[] = [
  * since no node reads that input after the one that writes the output. The arithmetic is that of
  * {@linkcode adamScalars}, whose values it takes from {@linkcode adamScalarsTensor}.
  */
-export function adamGraph(parameters: readonly GraphParameter[]): Graph {
-  const builder = new GraphBuilder("adam");
-  const scalars = scalarInputs(builder, ADAM_SCALARS);
-  for (const { name, dims } of parameters) {
-    const [weight, gradient, m, v] = inputs(builder, ["weight", "gradient", "m", "v"], name, dims);
-    const g = builder.node("Add", [gradient, times(builder, weight, scalars.l2)]);
-    const newM = sum(
-      builder,
-      times(builder, m, scalars.beta1),
-      times(builder, g, scalars.first),
-      `new.m.${name}`,
-    );
-    const newV = sum(
-      builder,
-      times(builder, v, scalars.beta2),
-      times(builder, times(builder, g, scalars.second), g),
-      `new.v.${name}`,
-    );
-    const root = builder.node("Add", [builder.node("Sqrt", [newV]), scalars.eps]);
-    const step = builder.node("Div", [times(builder, newM, scalars.stepSize), root]);
-    const whole = builder.node("Add", [step, times(builder, weight, scalars.decay)]);
-    const outputs = [`new.weight.${name}`];
-    const newWeight = builder.node("Sub", [weight, whole], {}, { outputs });
-    for (const output of [newWeight, newM, newV]) builder.output(output, "float32", dims);
+export function adamGraph(
+  parameters: readonly GraphParameter[],
+  options: UpdateGraphOptions = {},
+): Graph {
+  const graph = new UpdateGraph("adam", ADAM_SCALARS, options);
+  const { scalars } = graph;
+  for (const p of parameters) {
+    const [weight, gradient] = graph.parameter(p);
+    const [m, v] = [graph.state("m", p), graph.state("v", p)];
+    const g = graph.node("Add", gradient, graph.times(weight, scalars.l2));
+    const [keptM, freshM] = [graph.times(m, scalars.beta1), graph.times(g, scalars.first)];
+    const newM = graph.become("m", p, "Add", keptM, freshM);
+    const freshV = graph.times(graph.times(g, scalars.second), g);
+    const newV = graph.become("v", p, "Add", graph.times(v, scalars.beta2), freshV);
+    const root = graph.node("Add", graph.node("Sqrt", newV), scalars.eps);
+    const step = graph.node("Div", graph.times(newM, scalars.stepSize), root);
+    const whole = graph.node("Add", step, graph.times(weight, scalars.decay));
+    graph.become("weight", p, "Sub", weight, whole);
   }
-  return builder.build();
+  return graph.build();
 }
 
 /**
@@ -67,73 +54,35 @@ export function adamGraph(parameters: readonly GraphParameter[]): Graph {
  * in `buffer.p` and `new.buffer.p` where `momentum` is true. A buffer must be finite before its
  * first update.
  */
-export function sgdGraph(parameters: readonly GraphParameter[], momentum: boolean): Graph {
-  const builder = new GraphBuilder("sgd");
-  const scalars = scalarInputs(builder, MOMENTUM_SCALARS);
-  for (const { name, dims } of parameters) {
-    const [weight, gradient] = inputs(builder, ["weight", "gradient"], name, dims);
-    const scaled = times(builder, gradient, scalars.gradientScale);
-    const g = builder.node("Add", [scaled, times(builder, weight, scalars.l2)]);
+export function sgdGraph(
+  parameters: readonly GraphParameter[],
+  momentum: boolean,
+  options: UpdateGraphOptions = {},
+): Graph {
+  const graph = new UpdateGraph("sgd", MOMENTUM_SCALARS, options);
+  const { scalars } = graph;
+  for (const p of parameters) {
+    const [weight, gradient] = graph.parameter(p);
+    const scaled = graph.times(gradient, scalars.gradientScale);
+    const g = graph.node("Add", scaled, graph.times(weight, scalars.l2));
     let step = g;
     if (momentum) {
-      const [buffer] = inputs(builder, ["buffer"], name, dims);
-      const newBuffer = sum(
-        builder,
-        times(builder, buffer, scalars.momentum),
-        times(builder, g, scalars.fresh),
-        `new.buffer.${name}`,
-      );
-      builder.output(newBuffer, "float32", dims);
-      step = builder.node("Add", [
-        times(builder, g, scalars.ofGradient),
-        times(builder, newBuffer, scalars.ofBuffer),
-      ]);
+      const kept = graph.times(graph.state("buffer", p), scalars.momentum);
+      const buffer = graph.become("buffer", p, "Add", kept, graph.times(g, scalars.fresh));
+      const parts = [graph.times(g, scalars.ofGradient), graph.times(buffer, scalars.ofBuffer)];
+      step = graph.node("Add", ...parts);
     }
-    const change = times(builder, step, scalars.lr);
-    const outputs = [`new.weight.${name}`];
-    builder.output(builder.node("Sub", [weight, change], {}, { outputs }), "float32", dims);
+    graph.become("weight", p, "Sub", weight, graph.times(step, scalars.lr));
   }
-  return builder.build();
+  return graph.build();
 }
 
 /** The input `scalars` of {@linkcode adamGraph} for one update. */
 export function adamScalarsTensor(update: AdamUpdate): Tensor {
-  const scalars = adamScalars(update);
-  return tensor("float32", [ADAM_SCALARS.length], ADAM_SCALARS.map((key) => scalars[key]));
+  return scalarsTensor(ADAM_SCALARS, adamScalars(update));
 }
 
 /** The input `scalars` of {@linkcode sgdGraph} for one update. */
 export function sgdScalarsTensor(update: SgdUpdate): Tensor {
-  const scalars = momentumScalars(update);
-  return tensor("float32", [MOMENTUM_SCALARS.length], MOMENTUM_SCALARS.map((key) => scalars[key]));
-}
-
-/** One small copy to the device for all scalars of an update, taken apart there. */
-function scalarInputs<Key extends string>(
-  builder: GraphBuilder,
-  keys: readonly Key[],
-): Record<Key, string> {
-  const input = builder.input(SCALARS, "float32", [keys.length]);
-  const pieces = builder.nodes("Split", [input], { axis: 0 }, { outputs: keys.length });
-  const names: Partial<Record<Key, string>> = {};
-  keys.forEach((key, i) => names[key] = builder.node("Squeeze", [pieces[i]!]));
-  return names as Record<Key, string>;
-}
-
-function inputs<const Kinds extends readonly string[]>(
-  builder: GraphBuilder,
-  kinds: Kinds,
-  name: string,
-  dims: readonly number[],
-): { [Index in keyof Kinds]: string } {
-  const names = kinds.map((kind) => builder.input(`${kind}.${name}`, "float32", dims));
-  return names as { [Index in keyof Kinds]: string };
-}
-
-function times(builder: GraphBuilder, a: string, b: string): string {
-  return builder.node("Mul", [a, b]);
-}
-
-function sum(builder: GraphBuilder, a: string, b: string, name: string): string {
-  return builder.node("Add", [a, b], {}, { outputs: [name] });
+  return scalarsTensor(MOMENTUM_SCALARS, momentumScalars(update));
 }

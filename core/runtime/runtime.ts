@@ -44,16 +44,24 @@ export class Runtime implements Disposable, AsyncDisposable {
   /**
    * Makes a model ready to run.
    *
+   * @param o.memoryPattern lays all values of a run out in one block that is planned after the first
+   * run: saves about a microsecond a value, and takes the block's size of memory; not by default on
+   * the CPU
    * @param o.hostNodes nodes, by name, that the CPU computes although WebGPU has a kernel for them
    * @throws {RavnError} with ONNX Runtime's reason when it does not take the model, or when the
    * device cannot be used, saying what is missing.
    */
   session(
     model: Uint8Array,
-    o: { device?: Device; optimize?: Optimization; hostNodes?: readonly string[] } = {},
+    o: {
+      device?: Device;
+      optimize?: Optimization;
+      memoryPattern?: boolean;
+      hostNodes?: readonly string[];
+    } = {},
   ): Promise<Session> {
-    const { device = this.device, optimize = "all", hostNodes = [] } = o;
-    return Session.load(this.#environment, model, { device, optimize, hostNodes });
+    const { device = this.device, optimize = "all" } = o;
+    return Session.load(this.#environment, model, { ...o, device, optimize });
   }
 
   /**
@@ -76,13 +84,17 @@ export class Runtime implements Disposable, AsyncDisposable {
     return Value.over(this.#environment, dtype, dims, memory);
   }
 
-  /** Runs a model once: `feeds` by input name to all outputs by name. */
+  /**
+   * Runs a model once: `feeds` by input name to all outputs by name. Where `wanted` is given, the
+   * other outputs come without their bytes.
+   */
   readonly evaluate = async (
     model: Uint8Array,
     feeds: ReadonlyMap<string, Tensor>,
+    wanted?: ReadonlySet<string>,
   ): Promise<Map<string, Tensor>> => {
     using session = await this.session(model);
-    return await session.run(feeds);
+    return await session.run(feeds, wanted);
   };
 
   /** Stops all runs of this process and waits until they have ended: before leaving early. */

@@ -60,12 +60,14 @@ export class Session implements Disposable {
     o: {
       device: Device;
       optimize: Optimization;
+      memoryPattern?: boolean;
       hostNodes?: readonly string[];
       copiesInputs?: boolean;
     },
   ): Promise<Session> {
     const { api, library } = environment;
-    const options = sessionOptions(api, LEVELS[o.optimize]);
+    const { memoryPattern = o.device !== "cpu" } = o;
+    const options = sessionOptions(api, LEVELS[o.optimize], memoryPattern);
     try {
       keepOnHost(api, options, o.device, o.hostNodes ?? []);
       appendProvider(api, library, options, o.device);
@@ -104,11 +106,15 @@ export class Session implements Disposable {
   }
 
   /**
-   * Runs the model once on copies of `feeds` and copies all outputs.
+   * Runs the model once on copies of `feeds` and copies the outputs.
    *
+   * @param wanted the outputs whose elements are copied, all if absent; others have no bytes
    * @throws {RavnError} when an input is missing, unknown, or does not fit.
    */
-  async run(feeds: ReadonlyMap<string, Tensor>): Promise<Map<string, Tensor>> {
+  async run(
+    feeds: ReadonlyMap<string, Tensor>,
+    wanted?: ReadonlySet<string>,
+  ): Promise<Map<string, Tensor>> {
     using binding = this.binding();
     using values = new DisposableStack();
     for (const [name, { dtype, dims, bytes }] of feeds) {
@@ -118,7 +124,11 @@ export class Session implements Disposable {
     }
     for (const { name } of this.outputs) binding.outputAuto(name);
     await binding.runAsync();
-    return new Map(this.outputs.map(({ name }) => [name, copyOf(binding.result(name))]));
+    const isWanted = (name: string) => wanted === undefined || wanted.has(name);
+    return new Map(this.outputs.map(({ name }) => {
+      const result = binding.result(name);
+      return [name, isWanted(name) ? copyOf(result) : { ...result, bytes: new Uint8Array() }];
+    }));
   }
 
   /** Frees the model, once the bindings that were made of it are gone. */
@@ -151,12 +161,12 @@ function byName(ports: readonly Port[]): Map<string, Port> {
   return new Map(ports.map((port) => [port.name, port]));
 }
 
-function sessionOptions(api: Api, level: number): Handle {
+function sessionOptions(api: Api, level: number, memoryPattern: boolean): Handle {
   const { call } = api;
   const options = api.handle((out) => call.CreateSessionOptions(out));
   api.check(call.DisablePerSessionThreads(options));
   api.check(call.SetSessionGraphOptimizationLevel(options, level));
-  api.check(call.EnableMemPattern(options));
+  api.check(memoryPattern ? call.EnableMemPattern(options) : call.DisableMemPattern(options));
   api.check(call.SetDeterministicCompute(options, true));
   const entry = (key: string, value: string) =>
     api.check(call.AddSessionConfigEntry(options, encodeCString(key), encodeCString(value)));

@@ -45,6 +45,7 @@ export const SIGNATURES = {
   CreateSessionOptions: status(10, B),
   SetSessionGraphOptimizationLevel: status(23, P, "i32"),
   EnableMemPattern: status(16, P),
+  DisableMemPattern: status(17, P),
   SetDeterministicCompute: status(273, P, "bool"),
   DisablePerSessionThreads: status(120, P),
   AddSessionConfigEntry: status(130, P, B, B),

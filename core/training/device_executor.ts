@@ -75,7 +75,7 @@ export class DeviceExecutor extends HostMemory implements StageEngine {
   static async open(options: DeviceExecutorOptions): Promise<DeviceExecutor> {
     const { runtime, memory, manifest, statistics } = options;
     const prepare = (model: Uint8Array, file: string) => deviceModel(model, file, runtime.device);
-    const sessions = await StageSessions.open(runtime, options.models, prepare);
+    const sessions = await StageSessions.open(runtime, options.models, { prepare });
     const shared = sharedPorts(manifest, sessions);
     return new DeviceExecutor(options, {
       sessions,

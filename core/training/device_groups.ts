@@ -3,6 +3,8 @@ import type { Tensor } from "../onnx/mod.ts";
 import type { DeviceMemory, DeviceTensor } from "../runtime/mod.ts";
 import { stateNames } from "./device_optimizer.ts";
 import type { Parameter } from "./manifest.ts";
+import { byRule, initialState, needsWholeParameters } from "./optimizer.ts";
+import type { ParameterRule } from "./optimizer.ts";
 import type { WeightStoreOptions } from "./weight_store.ts";
 
 /** Where a parameter may begin in its group: at what an allocation of CUDA's is aligned to. */
@@ -24,6 +26,7 @@ export interface Placed {
 export interface Group {
   /** In the optimizer's graph. */
   readonly name: string;
+  readonly rule: ParameterRule;
   readonly placed: readonly Placed[];
   /** Elements of each tensor, the gaps between parameters included. */
   readonly count: number;
@@ -32,7 +35,7 @@ export interface Group {
   readonly gradient: DeviceTensor;
   /** Gradients of a further micro-batch, to be added. */
   readonly partial: DeviceTensor | undefined;
-  /** State of the optimizer by its name in the optimizer's graph, zero at first. */
+  /** State of the optimizer by its name in the optimizer's graph. */
   readonly state: ReadonlyMap<string, DeviceTensor>;
 }
 
@@ -43,10 +46,13 @@ export interface DeviceWeightsOptions extends WeightStoreOptions {
 
 /** Allocates the tensors of all parameters, the initial weights in buffer 0. */
 export async function openGroups(options: DeviceWeightsOptions): Promise<Group[]> {
-  const { memory, parameters, initial } = options;
-  const groups = placedTogether(parameters, memory.addressable)
-    .map((placed, i) => allocate(options, placed, String(i)));
-  for (const { placed, count, weights, gradient, partial, state } of groups) {
+  const { memory, parameters, initial, optimizer } = options;
+  const groups = byRule(optimizer, parameters).flatMap(({ rule, parameters }, r) => {
+    const together = memory.addressable && !needsWholeParameters(rule.config);
+    return placedTogether(parameters, together)
+      .map((placed, i) => allocate(options, { rule, placed, name: `${r}.${i}` }));
+  });
+  for (const { rule, placed, count, weights, gradient, partial, state } of groups) {
     const zeros = new Float32Array(count);
     const upload = (target: DeviceTensor, values: Float32Array) =>
       memory.upload(target, tensor("float32", [count], values));
@@ -55,9 +61,10 @@ export async function openGroups(options: DeviceWeightsOptions): Promise<Group[]
       ...weights.slice(1),
       gradient,
       ...(partial ? [partial] : []),
-      ...state.values(),
     ];
     for (const target of cleared) await upload(target, zeros);
+    const start = new Float32Array(count).fill(initialState(rule.config));
+    for (const target of state.values()) await upload(target, start);
     for (const { parameter: { name }, offset } of placed) {
       zeros.set(valuesOf(initial, name), offset / 4);
     }
@@ -81,19 +88,21 @@ export function disposeGroup({ weights, gradient, partial, state }: Group): void
   }
 }
 
-function allocate(options: DeviceWeightsOptions, placed: readonly Placed[], name: string): Group {
-  const { memory, optimizer, versions, accumulates } = options;
+function allocate(
+  { memory, versions, accumulates }: DeviceWeightsOptions,
+  of: Pick<Group, "rule" | "placed" | "name">,
+): Group {
+  const { rule, placed } = of;
   const last = placed.at(-1)!;
   const count = last.offset / 4 + elementCount(last.parameter.dims);
   const flat = () => memory.allocate("float32", [count]);
   return {
-    name,
-    placed,
+    ...of,
     count,
     weights: Array.from({ length: versions }, flat),
     gradient: flat(),
     partial: accumulates ? flat() : undefined,
-    state: new Map(stateNames(optimizer).map((kind) => [kind, flat()])),
+    state: new Map(stateNames(rule.config).map((kind) => [kind, flat()])),
   };
 }
 

@@ -6,15 +6,14 @@ import type {
   DeviceMemory,
   DeviceTensor,
   GraphParameter,
-  Runtime,
   Session,
   Value,
 } from "../runtime/mod.ts";
 import { disposeGroup, openGroups, takeApart } from "./device_groups.ts";
 import type { DeviceWeightsOptions, Group } from "./device_groups.ts";
 import { optimizerGraph, scalarsOf } from "./device_optimizer.ts";
-import type { OptimizerConfig } from "./optimizer.ts";
-import type { StageWeights } from "./stage_engine.ts";
+import type { ParameterRule } from "./optimizer.ts";
+import type { StageWeights, UpdateAt } from "./stage_engine.ts";
 
 /** The tensors of one parameter: views of its group's. */
 interface Bound {
@@ -23,11 +22,23 @@ interface Bound {
   readonly partial: DeviceTensor | undefined;
 }
 
-/** The graphs that change weights; absent where there are none to change. */
+/** The update of the groups that have one rule. */
+interface Updater {
+  readonly rule: ParameterRule;
+  readonly groups: readonly Group[];
+  readonly session: Session;
+  readonly scalars: Value;
+  /** Bindings by the buffers that they read and write. */
+  readonly bindings: Map<string, Binding>;
+}
+
+/** What changes weights, or looks at gradients; absent where there are none. */
 interface Sessions {
-  readonly update: Session | undefined;
+  readonly updaters: readonly Updater[];
   /** Adds up gradients, where several micro-batches make one update. */
   readonly sum: Session | undefined;
+  /** The sum of the squares of all gradients. */
+  readonly norm: Session | undefined;
 }
 
 /**
@@ -36,43 +47,51 @@ interface Sessions {
  * it crosses to the host but the copies that `tensors` and `gradients` make.
  */
 export class DeviceWeights implements StageWeights {
-  readonly #optimizer: OptimizerConfig;
   readonly #memory: DeviceMemory;
   readonly #groups: readonly Group[];
+  /** Of the parameters, in the order in which they were given. */
+  readonly #names: readonly string[];
   readonly #sessions: Sessions;
   readonly #bound = new Map<string, Bound>();
   readonly #gradients = new Map<string, Bound>();
-  readonly #scalars: Value;
   readonly #sum: Binding | undefined;
-  /** Bindings of updates, by the buffers that they read and write. */
-  readonly #updates = new Map<string, Binding>();
+  readonly #norm: Binding | undefined;
+  /** Where the graph leaves the sum of squares. */
+  readonly #squares: Value;
 
   private constructor(options: DeviceWeightsOptions, groups: readonly Group[], sessions: Sessions) {
-    const { runtime, memory, optimizer } = options;
-    this.#optimizer = optimizer;
-    this.#memory = memory;
+    this.#memory = options.memory;
     this.#groups = groups;
+    this.#names = options.parameters.map(({ name }) => name);
     this.#sessions = sessions;
-    this.#scalars = scalarsValue(runtime, optimizer);
     for (const group of groups) this.#view(group);
     this.#sum = sessions.sum?.binding();
+    this.#norm = sessions.norm?.binding();
+    this.#squares = options.runtime.value("float32", [], alignedBytes(4));
     for (const { name, gradient, partial } of groups) {
       this.#sum?.input(`total.${name}`, gradient);
       this.#sum?.input(`part.${name}`, partial!);
       this.#sum?.output(`sum.${name}`, gradient);
+      this.#norm?.input(`gradient.${name}`, gradient);
     }
+    this.#norm?.output(SQUARES, this.#squares);
   }
 
   /** Allocates everything, uploads the initial weights, and loads the optimizer's graphs. */
   static async open(options: DeviceWeightsOptions): Promise<DeviceWeights> {
-    const { runtime, optimizer, accumulates } = options;
+    const { runtime, accumulates } = options;
     const groups = await openGroups(options);
-    const flat = groups.map(({ name, count }) => ({ name, dims: [count] }));
+    const flat = groups.map(flatOf);
     const load = (graph: Graph) => runtime.session(writeModel(graph));
+    const updaters: Updater[] = [];
+    for (const [rule, members] of Map.groupBy(groups, ({ rule }) => rule)) {
+      updaters.push(await openUpdater(options, rule, members));
+    }
     const any = groups.length > 0;
     return new DeviceWeights(options, groups, {
-      update: any ? await load(optimizerGraph(optimizer, flat)) : undefined,
+      updaters,
       sum: any && accumulates ? await load(sumGraph(flat)) : undefined,
+      norm: any && options.clipValue === undefined ? await load(normGraph(flat)) : undefined,
     });
   }
 
@@ -117,35 +136,21 @@ export class DeviceWeights implements StageWeights {
     await this.#sum?.execute();
   }
 
-  async update(
-    from: number,
-    to: number,
-    at: { readonly rate: number; readonly update: number },
-  ): Promise<void> {
-    if (this.#sessions.update === undefined) return;
-    const time = { rate: at.rate, update: at.update + 1 };
-    this.#scalars.bytes.set(scalarsOf(this.#optimizer, time).bytes);
-    await this.#binding(this.#sessions.update, from, to).execute();
+  /** @see StageWeights.squaredNorm */
+  async squaredNorm(): Promise<number> {
+    if (this.#norm === undefined) return 0;
+    await this.#norm.execute();
+    const { buffer, byteOffset } = this.#squares.bytes;
+    return new Float32Array(buffer, byteOffset, 1)[0]!;
   }
 
-  /** The optimizer's graph from buffer `from` to buffer `to`; the state is changed in place. */
-  #binding(session: Session, from: number, to: number): Binding {
-    const key = `${from} ${to}`;
-    const known = this.#updates.get(key);
-    if (known !== undefined) return known;
-    const binding = session.binding();
-    this.#updates.set(key, binding);
-    binding.input(SCALARS, this.#scalars);
-    for (const { name, weights, gradient, state } of this.#groups) {
-      binding.input(`weight.${name}`, weights[from]!);
-      binding.input(`gradient.${name}`, gradient);
-      binding.output(`new.weight.${name}`, weights[to]!);
-      for (const [kind, tensor] of state) {
-        binding.input(`${kind}.${name}`, tensor);
-        binding.output(`new.${kind}.${name}`, tensor);
-      }
+  async update(from: number, to: number, at: UpdateAt): Promise<void> {
+    for (const updater of this.#sessions.updaters) {
+      const { rule, scalars } = updater;
+      const time = { ...at, rate: at.rate * rule.rateFactor, update: at.update + 1 };
+      scalars.bytes.set(scalarsOf(rule.config, time).bytes);
+      await bindingOf(updater, from, to).execute();
     }
-    return binding;
   }
 
   tensors(buffer: number): Promise<Map<string, Tensor>> {
@@ -157,19 +162,23 @@ export class DeviceWeights implements StageWeights {
   }
 
   async #download(choose: (group: Group) => DeviceTensor): Promise<Map<string, Tensor>> {
-    const tensors: [string, Tensor][] = [];
+    const tensors = new Map<string, Tensor>();
     for (const group of this.#groups) {
-      tensors.push(...takeApart(group, await this.#memory.download(choose(group))));
+      const whole = await this.#memory.download(choose(group));
+      for (const [name, part] of takeApart(group, whole)) tensors.set(name, part);
     }
-    return new Map(tensors);
+    return new Map(this.#names.map((name) => [name, tensors.get(name)!]));
   }
 
   [Symbol.dispose](): void {
-    for (const binding of this.#updates.values()) binding[Symbol.dispose]();
-    this.#sum?.[Symbol.dispose]();
-    this.#sessions.update?.[Symbol.dispose]();
-    this.#sessions.sum?.[Symbol.dispose]();
-    this.#scalars[Symbol.dispose]();
+    for (const { session, scalars, bindings } of this.#sessions.updaters) {
+      for (const binding of bindings.values()) binding[Symbol.dispose]();
+      session[Symbol.dispose]();
+      scalars[Symbol.dispose]();
+    }
+    for (const binding of [this.#sum, this.#norm]) binding?.[Symbol.dispose]();
+    for (const session of [this.#sessions.sum, this.#sessions.norm]) session?.[Symbol.dispose]();
+    this.#squares[Symbol.dispose]();
     for (const { weights, gradient, partial } of this.#bound.values()) {
       for (const view of [...weights, gradient, partial]) view?.[Symbol.dispose]();
     }
@@ -177,10 +186,60 @@ export class DeviceWeights implements StageWeights {
   }
 }
 
-/** Host memory for the scalars of an update, the only thing that crosses to the device for it. */
-function scalarsValue(runtime: Runtime, optimizer: OptimizerConfig): Value {
-  const { dims, bytes } = scalarsOf(optimizer, { rate: 0, update: 1 });
-  return runtime.value("float32", dims, alignedBytes(bytes.length));
+/** Name of the output of `normGraph`. */
+const SQUARES = "squares";
+
+/** A group as the optimizer's graph sees it. */
+function flatOf({ name, count }: Group): GraphParameter {
+  return { name, dims: [count] };
+}
+
+async function openUpdater(
+  { runtime, clipValue }: DeviceWeightsOptions,
+  rule: ParameterRule,
+  groups: readonly Group[],
+): Promise<Updater> {
+  const graph = optimizerGraph(rule.config, groups.map(flatOf), { clipValue });
+  // Host memory for the scalars of an update, the only thing that crosses to the device for it.
+  const { dims, bytes } = scalarsOf(rule.config, { rate: 0, update: 1 });
+  return {
+    rule,
+    groups,
+    session: await runtime.session(writeModel(graph)),
+    scalars: runtime.value("float32", dims, alignedBytes(bytes.length)),
+    bindings: new Map(),
+  };
+}
+
+/** The optimizer's graph from buffer `from` to buffer `to`; the state is changed in place. */
+function bindingOf({ session, scalars, groups, bindings }: Updater, from: number, to: number) {
+  const key = `${from} ${to}`;
+  const known = bindings.get(key);
+  if (known !== undefined) return known;
+  const binding = session.binding();
+  bindings.set(key, binding);
+  binding.input(SCALARS, scalars);
+  for (const { name, weights, gradient, state } of groups) {
+    binding.input(`weight.${name}`, weights[from]!);
+    binding.input(`gradient.${name}`, gradient);
+    binding.output(`new.weight.${name}`, weights[to]!);
+    for (const [kind, tensor] of state) {
+      binding.input(`${kind}.${name}`, tensor);
+      binding.output(`new.${kind}.${name}`, tensor);
+    }
+  }
+  return binding;
+}
+
+/** `squares`: the sum of the squares of all `gradient.p`. */
+function normGraph(parameters: readonly GraphParameter[]): Graph {
+  const builder = new GraphBuilder("norm");
+  const each = parameters.map(({ name, dims }) => {
+    const gradient = builder.input(`gradient.${name}`, "float32", dims);
+    return builder.node("ReduceSumSquare", [gradient], { keepdims: 0 });
+  });
+  builder.output(builder.node("Sum", each, {}, { outputs: [SQUARES] }), "float32", []);
+  return builder.build();
 }
 
 /** For each parameter p: `sum.p = total.p + part.p`; `sum.p` may lie where `total.p` does. */

@@ -20,6 +20,21 @@ const OPTIMIZERS: readonly OptimizerConfig[] = [
   { type: "sgd", lr: 1, momentum: 0, dampening: 0, nesterov: false, weight_decay: 0.1 },
   { type: "sgd", lr: 1, momentum: 0.9, dampening: 0.1, nesterov: false, weight_decay: 0 },
   { type: "adamw", lr: 1, betas: [0.9, 0.99], eps: 1e-8, weight_decay: 0.1 },
+  ...[true, false].map((centered) => ({
+    ...{ type: "rmsprop", lr: 1, alpha: 0.9, eps: 0.1, weight_decay: 0.1 } as const,
+    momentum: centered ? 0.9 : 0,
+    centered,
+  })),
+  {
+    ...{ type: "adagrad", lr: 1, lr_decay: 0.1, weight_decay: 0.1 },
+    ...{ initial_accumulator_value: 0.2, eps: 1e-8 },
+  },
+  { type: "lion", lr: 1, betas: [0.9, 0.99], weight_decay: 0.1 },
+  { type: "lamb", lr: 1, betas: [0.9, 0.99], eps: 1e-6, weight_decay: 0.1 },
+  {
+    ...{ type: "adam", lr: 1, betas: [0.9, 0.99], eps: 1e-8, weight_decay: 0.1 },
+    groups: [{ match: ["b*"], weight_decay: 0 }, { match: ["scale"], lr: 3 }],
+  },
 ];
 
 function made(dims: readonly number[], seed: number): Tensor {
@@ -59,7 +74,7 @@ Deno.test("updates between versions and in place are those of weights on the hos
         if (!first) await Promise.all([host.accumulate(), device.accumulate()]);
       }
       const at = { rate: 0.01 * (update + 1), update };
-      host.update(from!, to!, at);
+      await host.update(from!, to!, at);
       await device.update(from!, to!, at);
       assertClose(await device.gradients(), host.gradients());
       for (const buffer of [from!, to!]) {
@@ -68,6 +83,48 @@ Deno.test("updates between versions and in place are those of weights on the hos
     }
   }
 });
+
+Deno.test("a factor on the gradients and their norm are those of the host", async () => {
+  for (const optimizer of OPTIMIZERS) {
+    using memory = await runtime.deviceMemory();
+    using device = await DeviceWeights.open({ ...optionsOf(optimizer, false), memory });
+    using host = new WeightStore(optionsOf(optimizer, false));
+    await setGradients(host, device, memory);
+    const squares = host.squaredNorm();
+    assert.ok(Math.abs(await device.squaredNorm() - squares) < 1e-5 * squares);
+    const at = { rate: 0.1, update: 0, gradientScale: 0.3 };
+    await host.update(0, 1, at);
+    await device.update(0, 1, at);
+    assertClose(await device.tensors(1), host.tensors(1));
+  }
+});
+
+Deno.test("values are limited as on the host", async () => {
+  const options = { ...optionsOf(OPTIMIZERS[0]!, false), clipValue: 0.25 };
+  using memory = await runtime.deviceMemory();
+  using device = await DeviceWeights.open({ ...options, memory });
+  using host = new WeightStore(options);
+  await setGradients(host, device, memory);
+  await host.update(0, 1, { rate: 1, update: 0 });
+  await device.update(0, 1, { rate: 1, update: 0 });
+  assertClose(await device.tensors(1), host.tensors(1));
+  const [before, after] = [host.tensors(0), host.tensors(1)].map((map) =>
+    numbers(map.get("bias")!)
+  );
+  before!.forEach((weight, i) => assert.ok(Math.abs(0.9 * weight - after![i]!) < 0.25 + 1e-6));
+});
+
+async function setGradients(
+  host: WeightStore,
+  device: DeviceWeights,
+  memory: DeviceMemory,
+): Promise<void> {
+  for (const [i, { gradient, dims }] of PARAMETERS.entries()) {
+    const value = made(dims, 5 * i + 1);
+    host.gradient(gradient, true).bytes.set(value.bytes);
+    await memory.upload(device.gradient(gradient, true), value);
+  }
+}
 
 Deno.test("each parameter is a view of its own part, with its own shape", async () => {
   using memory = await runtime.deviceMemory();

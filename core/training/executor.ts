@@ -1,3 +1,4 @@
+import { byteCount, dimsAt } from "../onnx/mod.ts";
 import type { Tensor } from "../onnx/mod.ts";
 import { floatsOf } from "../runtime/mod.ts";
 import type { Binding, Runtime, Value } from "../runtime/mod.ts";
@@ -23,6 +24,9 @@ export interface ExecutorOptions {
   readonly seed: number;
 }
 
+/** Bytes of parameters and data under which a step is short, and its many small allocations count. */
+const SMALL_BYTES = 2 ** 20;
+
 /**
  * Runs the graphs of one stage on the CPU, over memory that is allocated once: nothing is copied or
  * allocated in a step.
@@ -44,7 +48,10 @@ export class StageExecutor extends HostMemory implements StageEngine {
 
   /** Loads the graphs of a stage and allocates its buffers. */
   static async open(options: ExecutorOptions): Promise<StageExecutor> {
-    return new StageExecutor(options, await StageSessions.open(options.runtime, options.models));
+    const { runtime, manifest, models } = options;
+    const memoryPattern = bytesOf(manifest) < SMALL_BYTES;
+    const sessions = await StageSessions.open(runtime, models, { memoryPattern });
+    return new StageExecutor(options, sessions);
   }
 
   async forward(m: number, samples: number, weights: number): Promise<void> {
@@ -155,4 +162,13 @@ export class StageExecutor extends HostMemory implements StageEngine {
     this.#scalars[Symbol.dispose]();
     for (const buffers of Object.values(this.host)) buffers[Symbol.dispose]();
   }
+}
+
+/** What a stage's parameters take, and what goes in and out with one micro-batch. */
+function bytesOf({ batch, parameters, inputs, outputs, stash }: StageManifest): number {
+  const ports = [...inputs, ...outputs, ...stash];
+  return [
+    ...parameters.map(({ dims }) => byteCount("float32", dims)),
+    ...ports.map(({ dtype, dims }) => byteCount(dtype, dimsAt(dims, batch))),
+  ].reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -37,6 +37,29 @@ export type PlainSchedule =
     readonly per: Clock;
     readonly t_max?: number | undefined;
     readonly eta_min: number;
+  }
+  /**
+   * rate · (1 − min(t, total) / total)^power, PyTorch's `PolynomialLR`. `total_iters` is the rest
+   * of the run if absent.
+   */
+  | {
+    readonly type: "polynomial";
+    readonly per: Clock;
+    readonly total_iters?: number | undefined;
+    readonly power: number;
+  }
+  /**
+   * Up from rate / div_factor to rate over the share `pct_start` of the run, and down to the first
+   * rate over final_div_factor at its end: PyTorch's `OneCycleLR` with `max_lr` rate and without
+   * cycled momentum (L. Smith, N. Topin, "Super-Convergence", 2018).
+   */
+  | {
+    readonly type: "one_cycle";
+    readonly per: Clock;
+    readonly pct_start: number;
+    readonly anneal_strategy: "cos" | "linear";
+    readonly div_factor: number;
+    readonly final_div_factor: number;
   };
 
 /** Where a run is, and how long it is. */
@@ -87,12 +110,45 @@ function plainRate(schedule: PlainSchedule, rate: number, at: RunTime): number {
       return rate * schedule.gamma ** Math.floor(at[schedule.per] / schedule.step_size);
     case "exponential":
       return rate * schedule.gamma ** at[schedule.per];
+    case "polynomial": {
+      const { per, power, total_iters } = schedule;
+      const total = total_iters ?? lengthOf(per, at);
+      if (total <= 0) return rate;
+      return rate * (1 - Math.min(at[per], total) / total) ** power;
+    }
+    case "one_cycle":
+      return oneCycle(schedule, rate, at);
     case "cosine": {
       const { eta_min, per, t_max } = schedule;
-      const period = t_max ?? (per === "update" ? at.updates : at.epochs);
+      const period = t_max ?? lengthOf(per, at);
       // A run that ends with its warm-up has nothing to anneal over.
       if (period <= 0) return rate;
       return eta_min + (rate - eta_min) * (1 + Math.cos(Math.PI * at[per] / period)) / 2;
     }
   }
+}
+
+function lengthOf(per: Clock, at: RunTime): number {
+  return per === "update" ? at.updates : at.epochs;
+}
+
+function oneCycle(
+  schedule: Extract<PlainSchedule, { type: "one_cycle" }>,
+  rate: number,
+  at: RunTime,
+): number {
+  const { per, pct_start, div_factor, final_div_factor } = schedule;
+  const total = lengthOf(per, at);
+  const initial = rate / div_factor;
+  const top = pct_start * total - 1;
+  const t = Math.min(at[per], total - 1);
+  const between = (from: number, to: number, share: number) =>
+    schedule.anneal_strategy === "linear"
+      ? from + (to - from) * share
+      : to + (from - to) / 2 * (1 + Math.cos(Math.PI * share));
+  if (t <= top && top > 0) return between(initial, rate, t / top);
+  // A run that is too short to rise begins at the top.
+  const begin = Math.max(0, top);
+  const end = total - 1;
+  return between(rate, initial / final_div_factor, end > begin ? (t - begin) / (end - begin) : 1);
 }

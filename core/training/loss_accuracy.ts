@@ -42,11 +42,19 @@ function largest(values: ArrayLike<number>, start: number, length: number): numb
   return best;
 }
 
+/** How many rows of a batch are right. */
+export interface Correct {
+  readonly correct: number;
+  /** Rows that count. */
+  readonly rows: number;
+}
+
 /**
- * Number of rows of `output` whose largest value is at the label's class.
+ * Counts the rows of `output` whose largest value is at the label's class.
  *
  * @param output rows of `classes` scores.
  * @param labels for `index` one class a row, for `onehot` `classes` values a row.
+ * @param ignored a class index whose rows do not count.
  * @throws {RangeError} when the lengths do not agree.
  */
 export function countCorrect(
@@ -54,7 +62,26 @@ export function countCorrect(
   labels: ArrayLike<number> | ArrayLike<bigint>,
   kind: AccuracyKind,
   classes: number,
-): number {
+  ignored?: number,
+): Correct {
+  let correct = 0;
+  let rows = 0;
+  for (const right of verdicts(output, labels, kind, classes, ignored)) {
+    if (right === undefined) continue;
+    rows += 1;
+    if (right) correct += 1;
+  }
+  return { correct, rows };
+}
+
+/** Whether each row is right; undefined where it does not count. Arguments of `countCorrect`. */
+function* verdicts(
+  output: ArrayLike<number>,
+  labels: ArrayLike<number> | ArrayLike<bigint>,
+  kind: AccuracyKind,
+  classes: number,
+  ignored: number | undefined,
+): Generator<boolean | undefined> {
   const rows = output.length / classes;
   const expected = kind === "index" ? rows : output.length;
   if (!Number.isInteger(rows) || labels.length !== expected) {
@@ -62,13 +89,40 @@ export function countCorrect(
       `${output.length} scores of ${classes} classes need ${expected} labels, got ${labels.length}`,
     );
   }
-  let correct = 0;
   for (let row = 0; row < rows; row++) {
-    const found = largest(output, row * classes, classes);
     const label = kind === "index"
       ? Number(labels[row])
       : largest(labels as ArrayLike<number>, row * classes, classes);
-    if (found === label) correct += 1;
+    const counts = kind === "onehot" || label !== ignored;
+    yield counts ? largest(output, row * classes, classes) === label : undefined;
   }
-  return correct;
+}
+
+/**
+ * Counts whole sequences: those in which every row that counts is right. Where each row of a
+ * causal model predicts the next token, these are the ones that greedy decoding gets right: it
+ * goes on from right tokens until its first mistake.
+ *
+ * @param length rows of a sequence; the other arguments are those of `countCorrect`.
+ * @returns as `rows` the sequences of which some row counts.
+ */
+export function countSequences(
+  output: ArrayLike<number>,
+  labels: ArrayLike<number> | ArrayLike<bigint>,
+  kind: AccuracyKind,
+  classes: number,
+  length: number,
+  ignored?: number,
+): Correct {
+  let [correct, sequences, row, counted, wrong] = [0, 0, 0, 0, 0];
+  for (const right of verdicts(output, labels, kind, classes, ignored)) {
+    if (right !== undefined) counted += 1;
+    if (right === false) wrong += 1;
+    row += 1;
+    if (row < length) continue;
+    if (counted > 0) sequences += 1;
+    if (counted > 0 && wrong === 0) correct += 1;
+    [row, counted, wrong] = [0, 0, 0];
+  }
+  return { correct, rows: sequences };
 }

@@ -46,6 +46,11 @@ export class LossNodes {
     return this.#constant(tensor("float32", [values.length], values));
   }
 
+  /** Adds a float32 tensor. */
+  tensor(dims: readonly number[], values: readonly number[]): string {
+    return this.#constant(tensor("float32", dims, values));
+  }
+
   /** Adds a list of int64 values. */
   integers(values: readonly number[]): string {
     return this.#constant(tensor("int64", [values.length], values));

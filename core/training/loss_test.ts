@@ -4,10 +4,10 @@ import { numbers, scalar, tensor, writeModel } from "../onnx/mod.ts";
 import type { DType, Extent, Graph, Tensor } from "../onnx/mod.ts";
 import { RavnError } from "../error.ts";
 import { Runtime } from "../runtime/mod.ts";
-import { appendLoss, type LossConfig, type LossGraph } from "./loss.ts";
+import { appendLoss, type ComputedLoss, type LossGraph } from "./loss.ts";
 
 interface Case {
-  readonly loss: LossConfig;
+  readonly loss: ComputedLoss;
   readonly scale: number;
   readonly output: { readonly dims: readonly number[]; readonly values: readonly number[] };
   readonly labels: {
@@ -75,20 +75,33 @@ function assertClose(actual: number, expected: number, what: string): void {
   assert.ok(error < 5e-6, `${what}: ${actual}, expected ${expected}`);
 }
 
+/** The classes' weights that the golden file does not write out, being many. */
+const MANY_WEIGHTS = Array.from({ length: 1024 }, (_, i) => 0.5 + (i % 5) / 4);
+
+function caseOf(entry: typeof golden[number]): Case {
+  const { loss } = entry;
+  const weights = "weights" in loss && loss.weights === "many" ? { weights: MANY_WEIGHTS } : {};
+  return { ...entry, loss: { ...loss, ...weights } } as Case;
+}
+
 for (const entry of golden) {
   const { name, value, gradient } = entry;
   Deno.test(`${name}: value and gradient are PyTorch's`, async () => {
-    const found = await run(entry as Case, 17);
+    const found = await run(caseOf(entry), 17);
     assertClose(found.value, value, "loss");
     gradient.forEach((expected, i) => assertClose(found.gradient[i]!, expected, `gradient ${i}`));
   });
 }
 
 Deno.test("every loss holds for opsets 13 to 22", async () => {
-  const chosen = new Set(["mse", "bce", "cross entropy", "cross entropy, many classes"]);
+  const chosen = new Set([
+    ...["mse", "l1", "huber, 0.4", "bce", "bce of probabilities", "kl, batchmean, false"],
+    ...["cross entropy", "cross entropy, many classes"],
+    ...["weighted cross entropy, ignoring, smoothing 0.1", "weighted cross entropy, many classes"],
+  ]);
   for (const entry of golden.filter(({ name }) => chosen.has(name))) {
     for (const opset of [13, 15, 18, 22]) {
-      assertClose((await run(entry as Case, opset)).value, entry.value, `${entry.name} ${opset}`);
+      assertClose((await run(caseOf(entry), opset)).value, entry.value, `${entry.name} ${opset}`);
     }
   }
 });
@@ -113,6 +126,61 @@ Deno.test("the gradient is the slope of the loss", async () => {
   }
 });
 
+Deno.test("so are those of the other losses, where they have a slope", async () => {
+  const smooth = ["huber", "smooth_l1", "bce", "bce_with_logits", "kl", "l1", "cross_entropy"];
+  const step = 1e-3;
+  for (const type of smooth) {
+    const of = caseOf(
+      golden.findLast(({ name, loss }) =>
+        loss.type === type && !/many|certain|hit|0\.0/.test(name)
+      )!,
+    );
+    const { gradient } = await run(of, 17);
+    const { values } = of.output;
+    for (const i of [0, 3, values.length - 1]) {
+      const at = (value: number) => ({
+        ...of,
+        output: { ...of.output, values: values.with(i, value) },
+      });
+      const up = await run(at(values[i]! + step), 17);
+      const down = await run(at(values[i]! - step), 17);
+      const slope = of.scale * (up.value - down.value) / (2 * step);
+      const error = Math.abs(slope - gradient[i]!);
+      assert.ok(error < 2e-3, `${type}, element ${i}: ${slope}, ${gradient[i]}`);
+    }
+  }
+});
+
+Deno.test("with nothing that counts, loss and gradient are 0", async () => {
+  for (const weights of [undefined, [1, 2, 3]]) {
+    for (const label_smoothing of [0, 0.1]) {
+      const { value, gradient } = await run({
+        loss: { type: "cross_entropy", label_smoothing, ignore_index: -100, weights },
+        scale: 1,
+        output: { dims: [2, 3], values: [1, 2, 3, 4, 5, 6] },
+        labels: { dtype: "int64", dims: [2], values: [-100, -100] },
+      }, 17);
+      assert.equal(value, 0);
+      assert.ok(gradient.every((slope) => slope === 0));
+    }
+  }
+});
+
+Deno.test("weights that are not as many as the classes are refused", () => {
+  const output = { dims: [2, 3], values: [] };
+  const labels = { dtype: "int64", dims: [2], values: [] } as const;
+  assert.throws(
+    () => lossOf({ loss: { type: "nll", weights: [1, 2] }, scale: 1, output, labels }, 17),
+    /loss nll: weights has 2 values for output "y" \[batch,3\]; expected one for each of 3/,
+  );
+  const dense = { dtype: "float32", dims: [2, 3], values: [] } as const;
+  const bce = { type: "bce_with_logits", pos_weight: [1] } as const;
+  assert.throws(
+    () => lossOf({ loss: bce, scale: 1, output, labels: dense }, 17),
+    /pos_weight has 1/,
+  );
+});
+
 Deno.test("labels with the class axis last are found by their shape", async () => {
   const of: Case = {
     loss: { type: "cross_entropy", label_smoothing: 0 },
@@ -128,7 +196,7 @@ Deno.test("losses are few nodes, and validation needs only those of the value", 
   const index = { dtype: "int64", dims: [2], values: [] } as const;
   const dense = { dtype: "float32", dims: [2, 10], values: [] } as const;
   const smoothed = { type: "cross_entropy", label_smoothing: 0 } as const;
-  const cases: [LossConfig, Case["labels"], number, number][] = [
+  const cases: [ComputedLoss, Case["labels"], number, number][] = [
     [{ type: "mse" }, dense, 3, 5],
     [{ type: "bce_with_logits" }, dense, 4, 6],
     [smoothed, index, 7, 4],

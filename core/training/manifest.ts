@@ -15,6 +15,18 @@ const port = z.object({
   classes: z.number().int().positive().optional(),
   /** A class index that stands for "does not count". */
   ignored: z.number().int().optional(),
+  /** Name of the label file that holds the value, where there are several. */
+  label: z.string().optional(),
+  /**
+   * Where the value is no data but a ratio: what counts among the labels of a micro-batch as a
+   * share of its batch, over its share of the samples. Labels that are ignored do not count, others
+   * by the weight of their class.
+   */
+  counts: z.object({
+    labels: z.string(),
+    ignored: z.number().int().optional(),
+    weights: z.array(z.number()).optional(),
+  }).optional(),
 });
 
 /** A value that reaches a stage, or leaves it. Dims may be multiples of the batch. */
@@ -96,6 +108,8 @@ export const stageManifest = z.object({
     labels: z.string().optional(),
     /** How labels name a class: an index, or one-hot rows as long as the output's. */
     accuracy: z.enum(["index", "onehot"]).optional(),
+    /** A class index that does not count in the accuracy. */
+    ignored: z.number().int().optional(),
   }).optional(),
 }).strict();
 
@@ -107,5 +121,13 @@ export type StageManifest = z.infer<typeof stageManifest>;
  */
 export const SCALE = "ravn.scale";
 
-/** Name of the graph input that takes the labels. */
+/** Name of the graph input that takes the labels; of several, what their names begin with. */
 export const LABELS = "ravn.labels";
+
+/** Name of the graph input that takes a ratio of what counts; see `Port.counts`. */
+export const COUNTED = "ravn.counted";
+
+/** Whether a port takes labels. */
+export function isLabels({ value }: Port): boolean {
+  return value === LABELS || value.startsWith(`${LABELS}.`);
+}

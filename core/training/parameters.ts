@@ -1,6 +1,8 @@
 import { RavnError } from "../error.ts";
 import type { Graph } from "../onnx/mod.ts";
 import { modelState } from "../planning/mod.ts";
+import { checkPatterns, matchesAny } from "./name_patterns.ts";
+import type { OptimizerConfig } from "./optimizer.ts";
 
 /** The tensors of a model that training changes. */
 export interface ModelTensors {
@@ -13,10 +15,16 @@ export interface ModelTensors {
 /**
  * The tensors that training changes.
  *
- * @throws {RavnError} where there are none, or they are not float32
+ * @param freeze patterns of names of parameters that stay as they are; running statistics go on
+ * @throws {RavnError} where there are none, a pattern matches none, or they are not float32
  */
-export function modelTensors(graph: Graph): ModelTensors {
-  const { trainable, buffers } = modelState(graph);
+export function modelTensors(graph: Graph, freeze: readonly string[] = []): ModelTensors {
+  const { trainable: all, buffers } = modelState(graph);
+  if (all.length > 0) checkPatterns("freeze", freeze, all);
+  const trainable = all.filter((name) => !matchesAny(freeze, name));
+  if (trainable.length === 0 && all.length > 0) {
+    throw new RavnError(`freeze: all ${all.length} parameters of the model are frozen`);
+  }
   const dtypeOf = (name: string) => graph.initializers.get(name)?.dtype;
   const wide = trainable.find((name) => dtypeOf(name) !== "float32");
   if (wide !== undefined) {
@@ -26,6 +34,16 @@ export function modelTensors(graph: Graph): ModelTensors {
   }
   if (trainable.length === 0) throw new RavnError("the model has no parameters to train");
   return { trainable, running: buffers };
+}
+
+/**
+ * Checks the patterns of parameter groups.
+ *
+ * @throws {RavnError} for a pattern that matches no parameter, naming the nearest
+ */
+export function checkGroups({ groups = [] }: OptimizerConfig, graph: Graph): void {
+  const { trainable } = modelState(graph);
+  groups.forEach(({ match }, i) => checkPatterns(`optimizer.groups.${i}.match`, match, trainable));
 }
 
 /** Values that depend on a trained tensor: only they have a gradient to send back. */

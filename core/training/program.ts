@@ -5,13 +5,14 @@ import {
   STEP_INPUT,
   trainingForm,
 } from "../autodiff/mod.ts";
-import type { Gradients, TrainingGraph } from "../autodiff/mod.ts";
+import type { ChooseFormulation, Gradients, TrainingGraph } from "../autodiff/mod.ts";
 import { isFloat } from "../onnx/mod.ts";
 import type { Facts, Graph, Tensor } from "../onnx/mod.ts";
-import { RavnError } from "../error.ts";
-import { accuracyKind, appendLoss } from "./loss.ts";
-import type { Labels, LossConfig, LossGraph } from "./loss.ts";
-import { LABELS, SCALE } from "./manifest.ts";
+import { accuracyKind } from "./loss.ts";
+import type { LossConfig } from "./loss.ts";
+import { appendLosses, lossPorts, wireLosses } from "./loss_sum.ts";
+import type { LabelForm, LossSum, WiredLoss } from "./loss_sum.ts";
+import { SCALE } from "./manifest.ts";
 import type { InputPort, OutputPort, Port, StageManifest } from "./manifest.ts";
 import { modelTensors, trainedValues } from "./parameters.ts";
 import type { ModelTensors } from "./parameters.ts";
@@ -38,12 +39,6 @@ export interface StageProgram {
   readonly weights: ReadonlyMap<string, Tensor>;
 }
 
-/** In which form the labels come, and what is known of them. */
-export interface LabelForm extends Labels {
-  /** False where rows as long as the output's are known to be no one-hot classes. */
-  readonly oneHot?: boolean;
-}
-
 /** What `buildPrograms` makes stages from. */
 export interface ProgramInput {
   readonly graph: Graph;
@@ -55,23 +50,17 @@ export interface ProgramInput {
   /** Largest micro-batch. */
   readonly batch: number;
   readonly loss: LossConfig;
-  /** Absent where the loss is an output of the model. */
-  readonly labels?: LabelForm;
+  /** Of each loss in turn, or of the only one; absent where the loss is an output of the model. */
+  readonly labels?: LabelForm | readonly (LabelForm | undefined)[];
+  /** Patterns of names of parameters that are not trained. */
+  readonly freeze?: readonly string[];
   /** Who reads the labels: the root sends them along, or the leaf has its own copy. */
   readonly labelsFrom: "root" | "leaf";
   readonly maskAs: "input" | "graph";
-}
-
-/** The model output that the loss reads, or that is the loss. */
-function headValue(graph: Graph, loss: LossConfig): string {
-  const names = graph.outputs.map(({ name }) => name);
-  if (loss.type !== "output") return names[0]!;
-  if (!names.includes(loss.output)) {
-    throw new RavnError(
-      `loss: the model has no output "${loss.output}"; its outputs are ${names.join(", ")}`,
-    );
-  }
-  return loss.output;
+  /** Threads on which the stages are expected to run. */
+  readonly threads?: number;
+  /** Picks a formulation of a gradient where there are several. */
+  readonly choose?: ChooseFormulation;
 }
 
 /**
@@ -83,16 +72,17 @@ function headValue(graph: Graph, loss: LossConfig): string {
  * @throws {RavnError} naming the node and operator where a gradient is not known
  */
 export function buildPrograms(input: ProgramInput): StageProgram[] {
-  const { graph, facts, loss } = input;
-  const head = headValue(graph, loss);
-  const parts = partition(graph, facts, input.stages, [head]);
-  const tensors = modelTensors(graph);
+  const { graph, facts, labels = [] } = input;
+  const losses = wireLosses(graph, input.loss, "dims" in labels ? [labels] : labels);
+  const heads = [...new Set(losses.map(({ output }) => output))];
+  const parts = partition(graph, facts, input.stages, heads);
+  const tensors = modelTensors(graph, input.freeze);
   const trained = trainedValues(graph, tensors.trainable);
   const programs: StageProgram[] = [];
   /** For each value: the later stages that send a gradient for it. */
   const gradientsFrom = new Map<string, number[]>();
   for (const part of [...parts].reverse()) {
-    const builder = new ProgramBuilder(input, part, head, { ...tensors, trained }, gradientsFrom);
+    const builder = new ProgramBuilder(input, part, losses, { ...tensors, trained }, gradientsFrom);
     const program = builder.build(parts);
     for (const { value, gradient } of program.manifest.inputs) {
       if (gradient === undefined) continue;
@@ -111,7 +101,7 @@ function incomingGradient(value: string, from: number): string {
 class ProgramBuilder {
   readonly #input: ProgramInput;
   readonly #part: StagePart;
-  readonly #head: string;
+  readonly #losses: readonly WiredLoss[];
   readonly #tensors: ModelTensors & { readonly trained: ReadonlySet<string> };
   readonly #gradientsFrom: ReadonlyMap<string, readonly number[]>;
   readonly #last: boolean;
@@ -119,13 +109,13 @@ class ProgramBuilder {
   constructor(
     input: ProgramInput,
     part: StagePart,
-    head: string,
+    losses: readonly WiredLoss[],
     tensors: ModelTensors & { readonly trained: ReadonlySet<string> },
     gradientsFrom: ReadonlyMap<string, readonly number[]>,
   ) {
     this.#input = input;
     this.#part = part;
-    this.#head = head;
+    this.#losses = losses;
     this.#tensors = tensors;
     this.#gradientsFrom = gradientsFrom;
     this.#last = part.stage === input.stages.length - 1;
@@ -157,32 +147,21 @@ class ProgramBuilder {
 
   /** Facts of the model and of the labels. */
   #facts(): Facts {
-    const { facts, labels } = this.#input;
-    return labels === undefined ? facts : new Map([...facts, [LABELS, labels]]);
+    const ports = lossPorts(this.#losses);
+    return new Map([...this.#input.facts, ...ports.map((port) => [port.value, port] as const)]);
   }
 
-  #loss(training: TrainingGraph): LossGraph | undefined {
-    const { loss, labels, graph } = this.#input;
-    if (loss.type === "output") return undefined;
-    if (labels === undefined) {
-      throw new RavnError(`loss ${loss.type} needs labels: name them in data.train.labels`);
-    }
-    return appendLoss({
-      loss,
-      output: { name: this.#head, fact: factOf(training.facts, this.#head) },
-      labels: { name: LABELS, dtype: labels.dtype, dims: labels.dims },
-      scale: SCALE,
-      opset: graph.opsets.get("") ?? 17,
-    });
+  #loss(training: TrainingGraph): LossSum {
+    const opset = this.#input.graph.opsets.get("") ?? 17;
+    return appendLosses(this.#losses, training.facts, { scale: SCALE, opset });
   }
 
-  #differentiate(training: TrainingGraph, loss: LossGraph | undefined): Gradients {
-    const seeds = new Map<string, string | readonly string[]>();
+  #differentiate(training: TrainingGraph, loss: LossSum | undefined): Gradients {
+    const seeds = new Map<string, string | readonly string[]>(loss?.gradient.seeds);
     for (const { value, to } of this.#part.outputs) {
       const from = (this.#gradientsFrom.get(value) ?? []).filter((stage) => to.includes(stage));
       if (from.length > 0) seeds.set(value, from.map((stage) => incomingGradient(value, stage)));
     }
-    if (this.#last) seeds.set(this.#head, loss?.gradient.value ?? SCALE);
     const activations = this.#part.inputs
       .map(({ value }) => value)
       .filter((value) =>
@@ -190,32 +169,30 @@ class ProgramBuilder {
       );
     const wrt = [...activations, ...this.#own(this.#tensors.trainable)];
     const { graph, facts } = training;
-    return differentiate({ graph, facts, seeds, wrt });
+    const { threads, choose } = this.#input;
+    return differentiate({
+      graph,
+      facts,
+      seeds,
+      wrt,
+      ...(threads === undefined ? {} : { threads }),
+      ...(choose === undefined ? {} : { choose }),
+    });
   }
 
   #inputs(gradients: Gradients, facts: Facts): InputPort[] {
-    const { stages, labels, labelsFrom } = this.#input;
+    const { stages, labelsFrom } = this.#input;
     const ports: InputPort[] = this.#part.inputs.map(({ value, from }) => {
       const port = portOf(facts, value);
       const source = from === "data" && this.#part.stage > 0 ? 0 : from;
       if (!gradients.gradients.has(value)) return { ...port, from: source };
       return { ...port, from: source, gradient: `ravn.gradient_of.${value}` };
     });
-    if (this.#last && labels !== undefined) {
+    if (this.#last) {
       const from = stages.length === 1 || labelsFrom === "leaf" ? "data" : 0;
-      ports.push({ ...this.#labelPort(facts, labels), from });
+      ports.push(...lossPorts(this.#losses).map((port): InputPort => ({ ...port, from })));
     }
     return ports;
-  }
-
-  #labelPort(facts: Facts, { classes }: Labels): Port {
-    const { loss } = this.#input;
-    const ignored = "ignore_index" in loss ? loss.ignore_index : undefined;
-    return {
-      ...portOf(facts, LABELS),
-      ...(classes === undefined ? {} : { classes }),
-      ...(ignored === undefined ? {} : { ignored }),
-    };
   }
 
   #outputs(facts: Facts): OutputPort[] {
@@ -230,7 +207,7 @@ class ProgramBuilder {
 
   /** Data that the root reads only to pass it on: model inputs of later stages, and labels. */
   #relays(parts: readonly StagePart[], facts: Facts): StageManifest["relays"] {
-    const { stages, labels, labelsFrom } = this.#input;
+    const { stages, labelsFrom } = this.#input;
     if (this.#part.stage !== 0 || stages.length === 1) return [];
     const to = new Map<string, number[]>();
     for (const { stage, inputs } of parts.slice(1)) {
@@ -238,19 +215,16 @@ class ProgramBuilder {
         if (from === "data") to.set(value, [...(to.get(value) ?? []), stage]);
       }
     }
-    if (labels !== undefined && labelsFrom === "root") to.set(LABELS, [stages.length - 1]);
-    return [...to].map(([value, readers]) => {
-      const port = value === LABELS && labels !== undefined
-        ? this.#labelPort(facts, labels)
-        : portOf(facts, value);
-      return { ...port, to: readers };
-    });
+    const relays = [...to].map(([value, readers]) => ({ ...portOf(facts, value), to: readers }));
+    if (labelsFrom === "leaf") return relays;
+    const last = [stages.length - 1];
+    return [...relays, ...lossPorts(this.#losses).map((port) => ({ ...port, to: last }))];
   }
 
   #manifest(
     parts: readonly StagePart[],
     training: TrainingGraph,
-    loss: LossGraph | undefined,
+    loss: LossSum | undefined,
     gradients: Gradients,
     parameters: readonly string[],
   ): StageManifest {
@@ -281,26 +255,32 @@ class ProgramBuilder {
       })),
       stash: stash.map((value) => portOf(facts, value)),
       recompute,
-      ...(this.#last ? { head: this.#headOf(facts, loss) } : {}),
+      ...(loss === undefined ? {} : { head: this.#headOf(facts, loss) }),
     };
   }
 
-  #headOf(facts: Facts, loss: LossGraph | undefined): NonNullable<StageManifest["head"]> {
-    const { labels } = this.#input;
-    const output = portOf(facts, this.#head);
-    const kind = labels === undefined ? undefined : accuracyKind(factOf(facts, this.#head), labels);
+  /** What is shown of the last stage: its loss, and the output whose accuracy is counted. */
+  #headOf(facts: Facts, { loss }: LossSum): NonNullable<StageManifest["head"]> {
+    const kindOf = ({ output, labels }: WiredLoss) =>
+      labels && accuracyKind(factOf(facts, output), labels.form);
+    const judged = this.#losses.filter((term) => kindOf(term) !== undefined);
+    const counted = judged.find(({ loss }) => loss.type === "cross_entropy") ?? judged[0];
+    const shown = counted ?? this.#losses.find(({ labels }) => labels) ?? this.#losses[0]!;
+    const kind = kindOf(shown);
+    const { labels, output } = shown;
     return {
-      loss: loss?.loss ?? this.#head,
-      output,
-      ...(labels === undefined ? {} : { labels: LABELS }),
+      loss,
+      output: portOf(facts, output),
+      ...(labels === undefined ? {} : { labels: labels.port.value }),
       ...(kind === undefined ? {} : { accuracy: kind }),
+      ...(labels?.port.ignored === undefined ? {} : { ignored: labels.port.ignored }),
     };
   }
 
   #graphs(
     manifest: StageManifest,
     training: TrainingGraph,
-    loss: LossGraph | undefined,
+    loss: LossSum | undefined,
     gradients: Gradients,
   ): StageGraphs {
     const { opsets } = training.graph;
@@ -325,10 +305,8 @@ class ProgramBuilder {
       })),
     ];
     const evaluate = this.#evaluate(manifest, loss, fed, facts);
-    if (this.#last) {
-      const pieces = loss === undefined
-        ? [forward, backward]
-        : [forward, loss, loss.gradient, backward];
+    if (loss !== undefined) {
+      const pieces = [forward, loss, loss.gradient, backward];
       const lossPort = { value: manifest.head!.loss, dtype: "float32" as const, dims: [] };
       const outputs = [{ port: lossPort, from: lossPort.value }, ...statistics, ...shown];
       return { step: assemble("step", pieces, fed, outputs, opsets), evaluate };
@@ -369,28 +347,24 @@ class ProgramBuilder {
   /** The stage in inference form; weights and running statistics are fed, since they change. */
   #evaluate(
     manifest: StageManifest,
-    loss: LossGraph | undefined,
+    loss: LossSum | undefined,
     fed: readonly Port[],
     facts: Facts,
   ): Graph {
     const graph = inferenceForm(this.#part.graph);
     const running = this.#own(this.#tensors.running).map((name) => portOf(facts, name));
-    const shown = this.#part.graph.outputs.map(({ name }) => ({
-      port: portOf(facts, name),
-      from: name,
-    }));
+    const head = manifest.head?.output;
+    const made = this.#part.graph.outputs.map(({ name }) => name)
+      .filter((name) => head === undefined || name === head.value);
+    const shown = made.map((name) => ({ port: portOf(facts, name), from: name }));
     const pieces: Piece[] = [graph];
-    if (this.#last) {
-      const { head } = manifest;
-      if (!shown.some(({ from }) => from === head!.output.value)) {
-        shown.push({
-          port: { ...head!.output, value: `ravn.output.${head!.output.value}` },
-          from: head!.output.value,
-        });
+    if (head !== undefined && loss !== undefined) {
+      if (made.length === 0) {
+        shown.push({ port: { ...head, value: `ravn.output.${head.value}` }, from: head.value });
       }
-      if (loss !== undefined) {
-        pieces.push(loss);
-        shown.push({ port: { value: head!.loss, dtype: "float32", dims: [] }, from: loss.loss });
+      pieces.push(loss);
+      if (loss.loss !== head.value) {
+        shown.push({ port: { value: loss.loss, dtype: "float32", dims: [] }, from: loss.loss });
       }
     }
     return assemble("evaluate", pieces, [...fed, ...running], shown, graph.opsets);

@@ -62,16 +62,22 @@ export interface StageEngine extends AsyncDisposable {
   statistics(): Eventual<Map<string, Tensor>>;
 }
 
+/** When an update of a stage's weights happens, and how. */
+export interface UpdateAt {
+  /** Learning rate of parameters without a rate of their own. */
+  readonly rate: number;
+  /** Number of the update, from 0. */
+  readonly update: number;
+  /** Factor on the gradients; 1 if absent. */
+  readonly gradientScale?: number | undefined;
+}
+
 /** The weights of a stage in all versions that are in use, with gradients and optimizer state. */
 export interface StageWeights extends Disposable {
-  /**
-   * Makes the weights of buffer `to` from those of `from` and the gradients; `update` is from 0.
-   */
-  update(
-    from: number,
-    to: number,
-    at: { readonly rate: number; readonly update: number },
-  ): Eventual<void>;
+  /** Makes the weights of buffer `to` from those of `from` and the gradients. */
+  update(from: number, to: number, at: UpdateAt): Eventual<void>;
+  /** The sum of the squares of all gradients of the update that comes next. */
+  squaredNorm(): Eventual<number>;
   /** A copy of all weights in `buffer`, by name. */
   tensors(buffer: number): Eventual<Map<string, Tensor>>;
   /** A copy of the gradients of the last update, by parameter name; for tests. */

@@ -1,4 +1,5 @@
 import type { Facts, Graph, Node, Tensor, ValueInfo } from "../onnx/mod.ts";
+import { inReleaseOrder } from "./execution_order.ts";
 import { shapeOf } from "./partition.ts";
 import type { Port } from "./manifest.ts";
 
@@ -90,7 +91,7 @@ export function assemble(
   outputs: readonly Shown[],
   opsets: Graph["opsets"],
 ): Graph {
-  const nodes = withOutputs(pieces.flatMap((piece) => piece.nodes), outputs);
+  const nodes = inReleaseOrder(withOutputs(pieces.flatMap((piece) => piece.nodes), outputs));
   const constants = new Map(pieces.flatMap((piece) => [...piece.initializers]));
   const needed = freeValues(nodes);
   const fed = inputs.filter(({ value }) => needed.has(value));

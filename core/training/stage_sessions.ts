@@ -17,17 +17,22 @@ export class StageSessions implements Disposable {
   /**
    * Loads all graphs that there are, on the runtime's device.
    *
-   * @param prepare puts a graph into the form in which the device takes it
+   * @param o.memoryPattern see `Runtime.session`
+   * @param o.prepare puts a graph into the form in which the device takes it
    */
   static async open(
     runtime: Runtime,
     models: StageModels,
-    prepare: (model: Uint8Array, file: string) => DeviceModel = (model) => ({ model }),
+    o: {
+      readonly memoryPattern?: boolean;
+      readonly prepare?: (model: Uint8Array, file: string) => DeviceModel;
+    } = {},
   ): Promise<StageSessions> {
+    const { prepare = (model: Uint8Array): DeviceModel => ({ model }), ...options } = o;
     const graphs = Object.entries(models) as [GraphName, Uint8Array][];
     const sessions = await Promise.all(graphs.map(async ([name, file]) => {
       const { model, hostNodes = [] } = prepare(file, `${name}.onnx`);
-      return [name, await runtime.session(model, { hostNodes })] as const;
+      return [name, await runtime.session(model, { ...options, hostNodes })] as const;
     }));
     return new StageSessions(new Map(sessions));
   }

@@ -5,9 +5,15 @@ import * as kernels from "../runtime/mod.ts";
 import { Arena, floatsOf, paddedSize } from "../runtime/mod.ts";
 import type { Runtime, Value } from "../runtime/mod.ts";
 import type { Parameter } from "./manifest.ts";
-import { optimizerSlots, updateParameters } from "./optimizer.ts";
-import type { OptimizerConfig } from "./optimizer.ts";
-import type { StageWeights } from "./stage_engine.ts";
+import {
+  byRule,
+  initialState,
+  needsWholeParameters,
+  optimizerSlots,
+  updateParameters,
+} from "./optimizer.ts";
+import type { OptimizerConfig, ParameterRule } from "./optimizer.ts";
+import type { StageWeights, UpdateAt } from "./stage_engine.ts";
 
 /** Bytes that one slab of an arena may take; a group of parameters lies in one slab. */
 const GROUP_BYTES_MAX = 2 ** 31;
@@ -25,10 +31,13 @@ export interface WeightStoreOptions {
   readonly versions: number;
   /** True when several micro-batches make one update. */
   readonly accumulates: boolean;
+  /** Each element of the gradients is limited to [−clipValue, clipValue] before an update. */
+  readonly clipValue?: number | undefined;
 }
 
 /** Parameters that lie one behind the other, 64-byte aligned, with everything an update needs. */
 interface Group {
+  readonly rule: ParameterRule;
   readonly parameters: readonly Parameter[];
   /** Weights by buffer. */
   readonly weights: readonly Float32Array[];
@@ -41,6 +50,7 @@ interface Group {
 
 /** A part of a group that is updated at one go. */
 interface Slice {
+  readonly rule: ParameterRule;
   /** Weights by buffer. */
   readonly weights: readonly Float32Array[];
   readonly gradients: Float32Array;
@@ -59,7 +69,7 @@ interface Bound {
  * arena: the graphs write gradients into it and the optimizer sweeps over it, with no copy between.
  */
 export class WeightStore implements StageWeights {
-  readonly #optimizer: OptimizerConfig;
+  readonly #clipValue: number | undefined;
   readonly #groups: readonly Group[];
   readonly #slices: readonly Slice[];
   readonly #bound = new Map<string, Bound>();
@@ -68,16 +78,22 @@ export class WeightStore implements StageWeights {
 
   constructor(options: WeightStoreOptions) {
     const { runtime, parameters, initial, optimizer, versions, accumulates } = options;
-    this.#optimizer = optimizer;
+    this.#clipValue = options.clipValue;
     this.#parameters = parameters;
     const copies = versions + 1 + (accumulates ? 1 : 0) + optimizerSlots(optimizer).length;
-    const grouped = groupsOf(parameters, copies);
-    const arena = new Arena(grouped.reduce((sum, list) => sum + bytesOf(list) * copies, 0));
-    this.#groups = grouped.map((list) => {
+    const grouped = byRule(optimizer, parameters).flatMap(({ rule, parameters }) =>
+      groupsOf(parameters, copies).map((list) => ({ rule, list }))
+    );
+    const arena = new Arena(grouped.reduce((sum, { list }) => sum + bytesOf(list) * copies, 0));
+    this.#groups = grouped.map(({ rule, list }) => {
       const lengths = new Array<number>(copies).fill(bytesOf(list));
       const arrays = arena.allocateTogether(lengths).map(floatsOf);
       const state = arrays.slice(versions + 1 + (accumulates ? 1 : 0));
+      const start = initialState(rule.config);
+      // New memory is zero, and takes no room until it is written to.
+      if (start !== 0) { for (const array of state) array.fill(start); }
       return {
+        rule,
         parameters: list,
         weights: arrays.slice(0, versions),
         gradients: arrays[versions]!,
@@ -145,21 +161,23 @@ export class WeightStore implements StageWeights {
     }
   }
 
+  /** The sum of the squares of all gradients of the update. */
+  squaredNorm(): number {
+    return this.#groups.reduce((sum, { gradients }) => sum + kernels.sumOfSquares(gradients), 0);
+  }
+
   /**
    * Makes the weights of buffer `to` from those of `from` and the gradients; `update` is from 0.
    */
-  async update(
-    from: number,
-    to: number,
-    at: { readonly rate: number; readonly update: number },
-  ): Promise<void> {
-    const time = { rate: at.rate, update: at.update + 1 };
+  async update(from: number, to: number, at: UpdateAt): Promise<void> {
     const isLong = this.#slices.length > 1;
-    for (const { weights, gradients, slots } of this.#slices) {
+    for (const { rule, weights, gradients, slots } of this.#slices) {
       // Lets messages through: gradients that have just been computed are on their way to a peer.
       if (isLong) await eventLoop();
+      if (this.#clipValue !== undefined) kernels.clamp(gradients, this.#clipValue);
       const arrays = { weights: weights[from]!, out: weights[to]!, gradients, slots };
-      updateParameters<Float32Array>(kernels, this.#optimizer, arrays, time);
+      const time = { ...at, rate: at.rate * rule.rateFactor, update: at.update + 1 };
+      updateParameters<Float32Array>(kernels, rule.config, arrays, time);
     }
   }
 
@@ -192,11 +210,33 @@ function eventLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-function slicesOf({ weights, gradients, state }: Group): Slice[] {
-  const count = Math.ceil(gradients.length / SLICE_FLOATS);
-  return Array.from({ length: count }, (_, i) => {
-    const part = (array: Float32Array) => array.subarray(i * SLICE_FLOATS, (i + 1) * SLICE_FLOATS);
-    return { weights: weights.map(part), gradients: part(gradients), slots: state.map(part) };
+function slicesOf(group: Group): Slice[] {
+  return rangesOf(group).map(([begin, end]) => {
+    const part = (array: Float32Array) => array.subarray(begin, end);
+    const { rule, weights, gradients, state } = group;
+    return {
+      rule,
+      weights: weights.map(part),
+      gradients: part(gradients),
+      slots: state.map(part),
+    };
+  });
+}
+
+/** The elements of a group that are updated at one go, from and to. */
+function rangesOf({ rule, parameters, gradients }: Group): [begin: number, end: number][] {
+  if (needsWholeParameters(rule.config)) {
+    let begin = 0;
+    return parameters.map(({ dims }) => {
+      const count = elementCount(dims);
+      const range: [number, number] = [begin, begin + count];
+      begin += paddedSize(count * 4) / 4;
+      return range;
+    });
+  }
+  const { length } = gradients;
+  return Array.from({ length: Math.ceil(length / SLICE_FLOATS) }, (_, i) => {
+    return [i * SLICE_FLOATS, Math.min(length, (i + 1) * SLICE_FLOATS)];
   });
 }
 

@@ -12,7 +12,7 @@ import {
 import type { StructLayout } from "../layout.ts";
 
 /** SHA-256 of the schema that this file was generated from. */
-export const SCHEMA_SHA256 = "3e3b9559deb8adabf2d75271884f6905d5b8e7c01a52834a143fedc9c9637ae6";
+export const SCHEMA_SHA256 = "41f42c19da4f8828df2dcfdbaa8ec303f253cf837b46e011cca4edd98b0c47b4";
 
 /** Enumerants of Kind, by their number on the wire. */
 export const Kind = ["forward", "backward", "evaluate", "reduce", "gather", "weights"] as const;
@@ -24,7 +24,7 @@ export const DType = ["float32", "float16", "bfloat16", "float64", "int8", "uint
 export const Codec = ["raw", "float16", "bfloat16", "int8Block", "topK"] as const;
 
 /** Enumerants of ControlKind, by their number on the wire. */
-export const ControlKind = ["begin", "ready", "progress", "evaluate", "evaluated", "checkpoint", "saved", "finish", "abort"] as const;
+export const ControlKind = ["begin", "ready", "progress", "evaluate", "evaluated", "checkpoint", "saved", "finish", "abort", "norm"] as const;
 
 /** Enumerants of FailureCode, by their number on the wire. */
 export const FailureCode = ["protocol", "version", "token", "plan", "node", "limit", "failed"] as const;

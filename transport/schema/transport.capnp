@@ -120,6 +120,7 @@ enum ControlKind {
   saved      @6;
   finish     @7;
   abort      @8;
+  norm       @9;
 }
 
 struct Control {

@@ -10,6 +10,11 @@ export function scale(target: Float32Array, k: number): void {
   kernelsFor(target).scale(target.byteOffset, target.length, k);
 }
 
+/** target ← min(max(target, −limit), limit), an array of an arena; NaN stays. */
+export function clamp(target: Float32Array, limit: number): void {
+  kernelsFor(target).clamp(target.byteOffset, target.length, limit);
+}
+
 /** target ← a · target + b · source, arrays of one arena slab. */
 export function blend(target: Float32Array, source: Float32Array, a: number, b: number): void {
   kernelsFor(target, source).blend(target.byteOffset, source.byteOffset, target.length, a, b);

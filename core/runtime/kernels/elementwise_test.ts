@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Arena, floatsOf } from "../arena.ts";
-import { add, anyNotFinite, blend, lerp, scale, sumOfSquares } from "./elementwise.ts";
+import { add, anyNotFinite, blend, clamp, lerp, scale, sumOfSquares } from "./elementwise.ts";
 
 const LENGTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 31, 100];
 
@@ -28,6 +28,20 @@ Deno.test("add, scale and blend agree with single precision, for every tail", ()
     const blended = scaled.map((x, i) => f(f(x * f(0.9)) + f(source[i]! * f(-2))));
     blend(target, source, 0.9, -2);
     assert.deepEqual([...target], blended);
+  }
+});
+
+Deno.test("clamp limits every element, for every tail, and lets NaN through", () => {
+  for (const length of LENGTHS.filter((length) => length > 0)) {
+    const [target] = pair(length);
+    const limited = [...target].map((x) => Math.min(Math.max(x, -0.5), 0.5));
+    clamp(target, 0.5);
+    assert.deepEqual([...target], limited);
+    target[length - 1] = NaN;
+    target[0] = length === 1 ? NaN : -Infinity;
+    clamp(target, 0.25);
+    assert.ok(Number.isNaN(target[length - 1]));
+    if (length > 1) assert.equal(target[0], -0.25);
   }
 });
 

@@ -40,3 +40,18 @@ export function scale(target: usize, count: u32, k: f32): void {
   for (; i < bulk; i += 16) v128.store(target + i, f32x4.mul(v128.load(target + i), ks));
   for (; i < end; i += 4) store<f32>(target + i, load<f32>(target + i) * k);
 }
+
+/** target = min(max(target, -limit), limit) */
+export function clamp(target: usize, count: u32, limit: f32): void {
+  const bulk = (count & ~3) << 2;
+  const end = <usize> count << 2;
+  const highs = f32x4.splat(limit);
+  const lows = f32x4.splat(-limit);
+  let i: usize = 0;
+  for (; i < bulk; i += 16) {
+    v128.store(target + i, f32x4.min(f32x4.max(v128.load(target + i), lows), highs));
+  }
+  for (; i < end; i += 4) {
+    store<f32>(target + i, min<f32>(max<f32>(load<f32>(target + i), -limit), limit));
+  }
+}

@@ -1,5 +1,7 @@
 // @ts-nocheck: AssemblyScript, compiled by ../build.ts
 export { adam, sgd, sgdMomentum } from "./optimizers";
-export { add, blend, scale } from "./elementwise";
+export { adagrad, lion, rmsprop, rmspropFull } from "./adaptive";
+export { lambMoments, lambStep } from "./lamb";
+export { add, blend, clamp, scale } from "./elementwise";
 export { dropoutMask } from "./dropout";
 export { anyNotFinite, sumOfSquares } from "./reductions";
