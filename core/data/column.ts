@@ -1,10 +1,12 @@
 import { RavnError } from "../error.ts";
 import type { DType, Tensor } from "../onnx/tensor.ts";
+import { readCifar } from "./images/cifar.ts";
 import { readCsv } from "./csv.ts";
 import { readIdx } from "./idx.ts";
 import { readNpy } from "./npy.ts";
 import { readNpz } from "./npz.ts";
-import { openRanges, readWhole } from "./read.ts";
+import { expandPattern } from "./pattern.ts";
+import { allocate, openRanges, readWhole } from "./read.ts";
 import { readSafetensors } from "./safetensors.ts";
 import { formatOf, parseSource } from "./source.ts";
 
@@ -52,10 +54,20 @@ async function readTensor(source: string): Promise<Tensor> {
     }
     case "safetensors":
       return pick(readSafetensors(await readWhole(path), path).tensors, path, member);
+    case "parquet": {
+      // Its library is loaded for those who have such a table only.
+      const { readParquet } = await import("./parquet.ts");
+      using table = await openRanges(path);
+      return await readParquet(table, member);
+    }
+    case "cifar": {
+      const { images, labels } = readCifar(await readWhole(path), path);
+      return pick(new Map([["images", images], ...labels]), path, member ?? "images");
+    }
     case undefined:
       throw new RavnError(
         `${source}: unknown kind of data file; known are .npy, .npz, .csv, .tsv, .safetensors, ` +
-          `.idx and MNIST's -ubyte (also .gz)`,
+          `.parquet, CIFAR's .bin, .idx and MNIST's -ubyte (also .gz)`,
       );
   }
 }
@@ -73,12 +85,45 @@ function pick(
   throw new RavnError(`${path}: holds ${tensors.size} tensors, write ${wanted}: ${names}`);
 }
 
+/** The samples of several files one after another. */
+function joined(parts: readonly Column[], source: string): Column {
+  const [first, ...others] = parts as [Column, ...Column[]];
+  if (others.length === 0) return first;
+  for (const other of others) {
+    if (other.dtype === first.dtype && sameShape(other.dims, first.dims)) continue;
+    throw new RavnError(
+      `${other.source}: samples are ${other.dtype} [${other.dims}], those of ${first.source} ` +
+        `${first.dtype} [${first.dims}]; expected the same in all files`,
+    );
+  }
+  const bytes = allocate(parts.reduce((sum, part) => sum + part.bytes.length, 0), source);
+  let filled = 0;
+  for (const part of parts) {
+    bytes.set(part.bytes, filled);
+    filled += part.bytes.length;
+  }
+  const count = parts.reduce((sum, part) => sum + part.count, 0);
+  return { source, dtype: first.dtype, dims: first.dims, count, bytes };
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((dim, i) => dim === b[i]);
+}
+
 /**
  * Reads the samples of a data file; the name tells the format. Part of a file is named behind a
- * `#`: an array of an .npz or .safetensors file, columns of a .csv file (`file.csv#x,y,3..7`).
+ * `#`: an array of an .npz or .safetensors file, columns of a table (`file.csv#x,y,3..7`), or
+ * `images` and `labels` of a CIFAR file. A `*` in the name stands for several files, read in the
+ * order of their numbers.
  *
  * @throws {RavnError} naming the file and what was expected.
  */
 export async function readColumn(source: string): Promise<Column> {
-  return columnOf(await readTensor(source), source);
+  const { path, member } = parseSource(source);
+  const parts: Column[] = [];
+  for (const file of await expandPattern(path)) {
+    const part = member === undefined ? file : `${file}#${member}`;
+    parts.push(columnOf(await readTensor(part), part));
+  }
+  return joined(parts, source);
 }

@@ -2,16 +2,10 @@ import { RavnError } from "../error.ts";
 import { type Fact, sizeAt } from "../onnx/facts.ts";
 import type { ValueInfo } from "../onnx/graph.ts";
 import { type DType, DTYPES, elementCount } from "../onnx/tensor.ts";
-import { type Column, readColumn } from "./column.ts";
+import type { Column } from "./column.ts";
+import { widens } from "./elements.ts";
 import { type Gather, gatherOf } from "./gather.ts";
-
-/** The files of a data set, as `ravn.yaml` names them. */
-export interface DataFiles {
-  /** One file, or files by the name of the model input they feed. */
-  readonly inputs?: string | Readonly<Record<string, string>> | undefined;
-  /** Likewise; absent where the model computes its own loss or nothing is compared. */
-  readonly labels?: string | Readonly<Record<string, string>> | undefined;
-}
+import type { OnError, Recipe } from "./made/recipe.ts";
 
 /** A place that a column can feed: a model input, or the labels that a loss takes. */
 export interface Slot {
@@ -21,7 +15,7 @@ export interface Slot {
   readonly dims: readonly (number | undefined)[];
 }
 
-/** A column that was checked against a slot, ready to be read in batches. */
+/** A column or made value that was checked against a slot, ready to be read in batches. */
 export interface Feed {
   readonly name: string;
   readonly dtype: DType;
@@ -29,7 +23,28 @@ export interface Feed {
   readonly dims: readonly number[];
   /** Bytes of one sample as the model takes it. */
   readonly sampleBytes: number;
-  readonly gather: Gather;
+  /** How samples are copied out of memory, or the name of the value that is made for each. */
+  readonly from: Gather | string;
+}
+
+/** A value that is not read from a file as it is, but made for each sample and epoch. */
+export interface MadeValue {
+  readonly name: string;
+  /** Where it comes from, for error messages. */
+  readonly source: string;
+  readonly dtype: DType;
+  /** Shape of one sample. */
+  readonly dims: readonly number[];
+}
+
+/** Samples that are made when they are needed. */
+export interface MadeSamples {
+  readonly source: string;
+  readonly count: number;
+  readonly how: Recipe["how"];
+  readonly onError: OnError;
+  readonly inputs: readonly MadeValue[];
+  readonly labels: readonly MadeValue[];
 }
 
 /** The slot of a graph input: its first dimension is the batch, other named ones are unknown. */
@@ -47,17 +62,20 @@ export function slotOfFact(name: string, { dtype, dims }: Fact): Slot {
   return { name, dtype, dims: dims.slice(1).map((extent) => sizeAt(extent, 1)) };
 }
 
-type Columns = ReadonlyMap<string, Column>;
+/** Columns by name. Under the name "" lies the one whose file was given alone. */
+export type Columns = ReadonlyMap<string, Column>;
 
-/** Columns of equally many samples. Under the name "" lies the one whose file was given alone. */
+/** Columns of equally many samples, and what is made for each sample. */
 export class Dataset {
   readonly count: number;
   readonly inputs: Columns;
   readonly labels: Columns;
+  readonly made: MadeSamples | undefined;
 
   /** @throws {RavnError} when the columns differ in their number of samples. */
-  constructor(inputs: Columns, labels: Columns) {
-    const [first, ...others] = [...inputs.values(), ...labels.values()];
+  constructor(inputs: Columns, labels: Columns, made?: MadeSamples) {
+    const columns = [...inputs.values(), ...labels.values()];
+    const [first, ...others] = made === undefined ? columns : [made, ...columns];
     if (first === undefined) throw new RavnError("a data set needs a file of inputs or labels");
     for (const other of others) {
       if (other.count !== first.count) {
@@ -70,37 +88,27 @@ export class Dataset {
     this.count = first.count;
     this.inputs = inputs;
     this.labels = labels;
+    this.made = made;
   }
 
   /** Checks the input columns against the model's inputs; the feeds are in the order of `slots`. */
   inputFeeds(slots: readonly Slot[]): Feed[] {
-    return feedsOf(this.inputs, slots, "input");
+    return feedsOf(this.inputs, this.made?.inputs ?? [], slots, "input");
   }
 
   /** Checks the label columns against what the loss takes; feeds in the order of `slots`. */
   labelFeeds(slots: readonly Slot[]): Feed[] {
-    return feedsOf(this.labels, slots, "label");
+    return feedsOf(this.labels, this.made?.labels ?? [], slots, "label");
   }
 }
 
-async function readColumns(files: DataFiles["inputs"]): Promise<Columns> {
-  const sources = typeof files === "string" ? { "": files } : files ?? {};
-  const columns = new Map<string, Column>();
-  for (const [name, source] of Object.entries(sources)) columns.set(name, await readColumn(source));
-  return columns;
-}
-
-/**
- * Reads the files of a data set into memory, in the element types they are stored in.
- *
- * @throws {RavnError} naming the file that is missing, damaged or of another length.
- */
-export async function readDataset(files: DataFiles): Promise<Dataset> {
-  return new Dataset(await readColumns(files.inputs), await readColumns(files.labels));
-}
-
-function feedsOf(columns: Columns, slots: readonly Slot[], what: string): Feed[] {
-  const alone = columns.get("");
+function feedsOf(
+  columns: Columns,
+  made: readonly MadeValue[],
+  slots: readonly Slot[],
+  what: string,
+): Feed[] {
+  const alone = columns.get("") ?? (made.length === 1 && columns.size === 0 ? made[0] : undefined);
   if (alone !== undefined) {
     const [slot, ...others] = slots;
     if (slot !== undefined && others.length === 0) return [feedOf(alone, slot, what)];
@@ -118,9 +126,13 @@ function feedsOf(columns: Columns, slots: readonly Slot[], what: string): Feed[]
     );
   }
   return slots.map((slot) => {
-    const column = columns.get(slot.name);
-    if (column !== undefined) return feedOf(column, slot, what);
-    throw new RavnError(`no data file for ${what} "${slot.name}"; expected one under that name`);
+    const value = columns.get(slot.name) ??
+      made.find(({ name }) => slot.name === name || slot.name.endsWith(`.${name}`));
+    if (value !== undefined) return feedOf(value, slot, what);
+    const expected = made.length === 0
+      ? "expected one under that name"
+      : `the data have ${made.map(({ name }) => name).join(", ")}`;
+    throw new RavnError(`no data file for ${what} "${slot.name}"; ${expected}`);
   });
 }
 
@@ -148,7 +160,7 @@ function sameOrder(a: readonly number[], b: readonly number[]): boolean {
  * Shape that a sample takes in the model: equal, or with axes joined or parted. Images with their
  * channels last do not pass for images with their channels first.
  */
-function fitDims(column: Column, slot: Slot): readonly number[] | undefined {
+function fitDims(column: Column | MadeValue, slot: Slot): readonly number[] | undefined {
   const { dims } = column;
   const fits = dims.length === slot.dims.length &&
     slot.dims.every((dim, axis) => dim === undefined || dim === dims[axis]);
@@ -158,7 +170,7 @@ function fitDims(column: Column, slot: Slot): readonly number[] | undefined {
   return sameOrder(known, dims) ? known : undefined;
 }
 
-function feedOf(column: Column, slot: Slot, what: string): Feed {
+function feedOf(column: Column | MadeValue, slot: Slot, what: string): Feed {
   const dims = fitDims(column, slot);
   if (dims === undefined) {
     throw new RavnError(
@@ -171,6 +183,15 @@ function feedOf(column: Column, slot: Slot, what: string): Feed {
     dtype: slot.dtype,
     dims,
     sampleBytes: elementCount(dims) * DTYPES[slot.dtype].bytes,
-    gather: gatherOf(column, slot.dtype),
+    from: "bytes" in column ? gatherOf(column, slot.dtype) : madeName(column, slot, what),
   };
+}
+
+/** The name of a made value, once it is known to go with the slot's element type. */
+function madeName({ name, source, dtype }: MadeValue, slot: Slot, what: string): string {
+  const numbers = !["string", "bfloat16", "bool"].includes(slot.dtype);
+  if (numbers && widens(dtype, slot.dtype)) return name;
+  throw new RavnError(
+    `${source}: makes ${dtype} for ${what} "${slot.name}", which takes ${slot.dtype}`,
+  );
 }

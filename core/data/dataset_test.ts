@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { tensor } from "../onnx/tensor.ts";
 import { columnOf, readColumn } from "./column.ts";
-import { Dataset, readDataset, slotOf, slotOfFact } from "./dataset.ts";
+import { Dataset, slotOf, slotOfFact } from "./dataset.ts";
+import type { Gather } from "./gather.ts";
+import { readDataset } from "./part.ts";
 import { checkClasses, isOneHot } from "./labels.ts";
 import { writeNpy } from "./npy.ts";
 import { assertRefused, fixture, tempFolder } from "./testing.ts";
@@ -23,10 +25,10 @@ Deno.test("the digits are read and gathered as the model takes them", async () =
   const [label] = data.labelFeeds([{ name: "labels", dtype: "float32", dims: [10] }]);
   assert.equal(input!.sampleBytes, 256);
   const pixels = new Float32Array(2 * 64);
-  input!.gather([5, 1077], new Uint8Array(pixels.buffer));
+  (input!.from as Gather)([5, 1077], new Uint8Array(pixels.buffer));
   assert.ok(pixels.every((pixel) => pixel >= 0 && pixel <= 16) && Math.max(...pixels) === 16);
   const hot = new Float32Array(10);
-  label!.gather([5], new Uint8Array(hot.buffer));
+  (label!.from as Gather)([5], new Uint8Array(hot.buffer));
   assert.equal(hot.reduce((sum, value) => sum + value), 1);
 });
 
@@ -151,8 +153,8 @@ Deno.test("readColumn tells what it cannot read", async () => {
   await using folder = await tempFolder();
   await assertRefused(() => readColumn("nowhere/x.npy"), /^nowhere\/x\.npy: no such file/);
   await assertRefused(
-    () => readColumn("x.parquet"),
-    /x\.parquet: unknown kind of data file; known/,
+    () => readColumn("x.feather"),
+    /x\.feather: unknown kind of data file; known/,
   );
   await assertRefused(() => readColumn(`${folder.path}/`), /unknown kind/);
   await Deno.mkdir(`${folder.path}/d.npy`);

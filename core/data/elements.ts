@@ -36,6 +36,14 @@ const RANGES: Readonly<Partial<Record<DType, readonly [number, number]>>> = {
   int64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
 };
 
+/** True where every element of type `from` keeps its value as `to`, or is rounded to a float. */
+export function widens(from: DType, to: DType): boolean {
+  if (from === to) return true;
+  const [source, target] = [RANGES[from], RANGES[to]];
+  if (target === undefined) return to !== "string" && to !== "bfloat16" && from !== "string";
+  return source !== undefined && source[0] >= target[0] && source[1] <= target[1];
+}
+
 /**
  * Checks that every element keeps its value as `dtype`: an integer type takes integers in its
  * range. Float types take everything, rounded.

@@ -1,6 +1,7 @@
 import { byteCount, type DType, DTYPES, type Tensor } from "../onnx/tensor.ts";
 import { RavnError } from "../error.ts";
 import { fromFortranOrder, swapBytes } from "./layout.ts";
+import type { RangeReader } from "./read.ts";
 
 /** Longest header that is read, in bytes; NumPy itself stops at 10,000 characters. */
 const HEADER_BYTES_MAX = 65_536;
@@ -111,6 +112,38 @@ export function readNpy(bytes: Uint8Array<ArrayBuffer>, file: string): Tensor {
   if (bigEndian && width > 1) data = swapBytes(data, width);
   if (fortran && dims.length > 1) data = fromFortranOrder(data, dims, width);
   return { dtype, dims, bytes: data };
+}
+
+/** Where the samples of an array lie in a file, one after another. */
+export interface ArrayPlace {
+  readonly dtype: DType;
+  /** Number of samples. */
+  readonly count: number;
+  /** Shape of one sample. */
+  readonly dims: readonly number[];
+  /** First byte of the first sample. */
+  readonly offset: number;
+}
+
+/**
+ * Where the samples of a NumPy array file lie, from its header alone; undefined where they do not
+ * lie one after another in little-endian form.
+ *
+ * @throws {RavnError} likewise as {@link readNpy}.
+ */
+export async function locateNpy(reader: RangeReader): Promise<ArrayPlace | undefined> {
+  const { file, size } = reader;
+  const head = await reader.read(0, Math.min(size, HEADER_BYTES_MAX + 12));
+  const { dtype, bigEndian, fortran, dims: [count, ...dims], offset } = readHeader(head, file);
+  if (bigEndian || fortran || count === undefined || count === 0) return undefined;
+  const expected = byteCount(dtype, [count, ...dims]);
+  if (size - offset !== expected) {
+    throw new RavnError(
+      `${file}: a ${dtype} array [${[count, ...dims]}] takes ${expected} bytes, ` +
+        `the file has ${size - offset} behind its header`,
+    );
+  }
+  return { dtype, count, dims, offset };
 }
 
 const DESCR: Readonly<Partial<Record<DType, string>>> = Object.fromEntries(

@@ -14,7 +14,7 @@ export function parseSource(source: string): Source {
 }
 
 /** Kinds of data file that ravn reads. */
-export type Format = "npy" | "npz" | "idx" | "csv" | "safetensors";
+export type Format = "npy" | "npz" | "idx" | "csv" | "safetensors" | "parquet" | "cifar";
 
 const PATTERNS: readonly (readonly [Format, RegExp])[] = [
   ["npy", /\.npy$/i],
@@ -23,6 +23,8 @@ const PATTERNS: readonly (readonly [Format, RegExp])[] = [
   ["idx", /([.-]idx\d?|-ubyte)(-[a-z]+)?(\.gz)?$/i],
   ["csv", /\.(csv|tsv)$/i],
   ["safetensors", /\.safetensors$/i],
+  ["parquet", /\.parquet$/i],
+  ["cifar", /\.bin$/i],
 ];
 
 /** Format of a file by its name, or undefined where the name tells none. */
