@@ -15,6 +15,6 @@ export function lenet({ seed }: { readonly seed: number }): Graph {
   x = net.flatten("flatten", x);
   x = net.relu("relu3", net.linear("fc1", x, 16 * 5 * 5, 120));
   x = net.relu("relu4", net.linear("fc2", x, 120, 84));
-  x = net.linear("fc3", x, 84, 10, "output");
+  x = net.linear("fc3", x, 84, 10, { output: "output" });
   return net.build(x, [10]);
 }

@@ -15,8 +15,8 @@ export function mlp({ seed, widths = [784, 1024, 1024, 10] }: MlpOptions): Graph
   let x = net.input([widths[0]!]);
   for (let i = 1; i < widths.length; i++) {
     const last = i === widths.length - 1;
-    const output = last ? "output" : undefined;
-    x = net.linear(`fc${i}`, x, widths[i - 1]!, widths[i]!, output);
+    const options = last ? { output: "output" } : {};
+    x = net.linear(`fc${i}`, x, widths[i - 1]!, widths[i]!, options);
     if (!last) x = net.relu(`relu${i}`, x);
   }
   return net.build(x, [widths.at(-1)!]);

@@ -1,67 +1,26 @@
 /** The example networks, by the names that `ravn init --model` takes. */
-import type { Graph } from "../core/onnx/mod.ts";
-import { digitsCnn } from "./digits_cnn.ts";
-import { lenet } from "./lenet.ts";
-import { mlp } from "./mlp.ts";
-import { residual } from "./residual.ts";
-
-export { digitsCnn, lenet, mlp, residual };
-export { Network } from "./network.ts";
-export type { ConvOptions } from "./network.ts";
+export { bert, BERT_SIZES } from "./bert.ts";
+export { digitsCnn } from "./digits_cnn.ts";
+export { fourier } from "./fourier.ts";
+export { gpt, GPT_SIZES } from "./gpt.ts";
+export { inceptionV3 } from "./inception_v3.ts";
+export { lenet } from "./lenet.ts";
+export { mlp } from "./mlp.ts";
+export { mnistCnn } from "./mnist_cnn.ts";
+export { mobilenetV2 } from "./mobilenet_v2.ts";
+export { residual } from "./residual.ts";
+export { resnet18, resnet50 } from "./resnet.ts";
+export type { BertOptions, BertSize } from "./bert.ts";
+export type { FourierOptions } from "./fourier.ts";
+export type { GptOptions, GptSize } from "./gpt.ts";
+export type { InceptionV3Options } from "./inception_v3.ts";
 export type { MlpOptions } from "./mlp.ts";
+export type { MnistCnnOptions } from "./mnist_cnn.ts";
+export type { MobileNetV2Options } from "./mobilenet_v2.ts";
+export type { ResNetOptions } from "./resnet.ts";
 
-/** One example network. Its input is called `input`, its output `output`. */
-export interface Example {
-  readonly name: string;
-  /** One line for a list. */
-  readonly describe: string;
-  /** Shape of one sample; the model's input is [batch, ...input], float32. */
-  readonly input: readonly number[];
-  /** Number of classes; the model's output is [batch, classes]. */
-  readonly classes: number;
-  /** The loss that suits the output: `mse` for probabilities, `cross_entropy` for logits. */
-  readonly loss: "mse" | "cross_entropy";
-  /** Makes the network with initial parameters from the seed. */
-  build(options: { readonly seed: number }): Graph;
-}
+export { Network } from "./network.ts";
+export type { ConvOptions, LinearOptions, PoolOptions } from "./network.ts";
 
-/** All example networks. */
-export const EXAMPLES: readonly Example[] = [
-  {
-    name: "digits_cnn",
-    describe: "CNN with dropout and batch norm for 8x8 digits, 16,426 parameters",
-    input: [1, 8, 8],
-    classes: 10,
-    loss: "mse",
-    build: digitsCnn,
-  },
-  {
-    name: "mlp",
-    describe: "perceptron 784-1024-1024-10, 1,863,690 parameters",
-    input: [784],
-    classes: 10,
-    loss: "cross_entropy",
-    build: mlp,
-  },
-  {
-    name: "lenet",
-    describe: "LeNet-5 for 28x28 images, 61,706 parameters",
-    input: [1, 28, 28],
-    classes: 10,
-    loss: "cross_entropy",
-    build: lenet,
-  },
-  {
-    name: "residual",
-    describe: "small residual network with batch norm for 8x8 digits, 5,122 parameters",
-    input: [1, 8, 8],
-    classes: 10,
-    loss: "cross_entropy",
-    build: residual,
-  },
-];
-
-/** The example network called `name`, or undefined. */
-export function exampleNamed(name: string): Example | undefined {
-  return EXAMPLES.find((example) => example.name === name);
-}
+export { exampleNamed, EXAMPLES } from "./examples.ts";
+export type { Example, ExampleInput, ExampleOutput } from "./example.ts";

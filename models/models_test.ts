@@ -2,69 +2,145 @@ import assert from "node:assert/strict";
 import {
   elementCount,
   type Graph,
-  isFloat,
   numbers,
   readModel,
+  type Tensor,
   tensor,
   traceFacts,
   writeModel,
 } from "../core/onnx/mod.ts";
+import { modelState } from "../core/planning/mod.ts";
+import { Random } from "../core/random.ts";
 import { Runtime } from "../core/runtime/mod.ts";
-import { digitsCnn, exampleNamed, EXAMPLES, lenet, mlp, Network, residual } from "./mod.ts";
+import {
+  bert,
+  BERT_SIZES,
+  type BertSize,
+  digitsCnn,
+  type ExampleInput,
+  exampleNamed,
+  EXAMPLES,
+  fourier,
+  gpt,
+  GPT_SIZES,
+  type GptSize,
+  inceptionV3,
+  lenet,
+  mlp,
+  mnistCnn,
+  mobilenetV2,
+  Network,
+  residual,
+  resnet18,
+  resnet50,
+} from "./mod.ts";
 
-/** Float initializers that training changes: all but running statistics and dropout ratios. */
-function parameters(graph: Graph): string[] {
-  return [...graph.initializers]
-    .filter(([name, { dtype }]) => isFloat(dtype) && !/\.(running_\w+|ratio)$/.test(name))
-    .map(([name]) => name);
-}
+/** Examples that build and run in a fraction of a second. */
+const SMALL = EXAMPLES.filter(({ large }) => large !== true);
 
+/** Weights that training changes. */
 function parameterCount(graph: Graph): number {
-  return parameters(graph)
+  return modelState(graph).trainable
     .reduce((sum, name) => sum + elementCount(graph.initializers.get(name)!.dims), 0);
 }
 
+/** One batch of noise, or of tokens. */
+function madeUp({ shape, below }: ExampleInput, batch: number): Tensor {
+  const dims = [batch, ...shape];
+  const random = new Random(batch);
+  const draw = () => below === undefined ? random.normal() : random.integer(below);
+  return tensor(
+    below === undefined ? "float32" : "int64",
+    dims,
+    Array.from({ length: elementCount(dims) }, draw),
+  );
+}
+
 Deno.test("the networks have the parameters that their descriptions say", () => {
-  const counts = { digits_cnn: 16_426, mlp: 1_863_690, lenet: 61_706, residual: 5_122 };
-  assert.deepEqual(EXAMPLES.map(({ name }) => name), Object.keys(counts));
-  for (const [name, count] of Object.entries(counts)) {
-    const example = exampleNamed(name)!;
-    assert.equal(parameterCount(example.build({ seed: 1 })), count, name);
-    assert.ok(example.describe.includes(count.toLocaleString("en")), name);
+  for (const { name, describe, build } of SMALL) {
+    const count = parameterCount(build({ seed: 1 }));
+    assert.ok(describe.includes(`${count.toLocaleString("en")} parameters`), `${name}: ${count}`);
   }
+  assert.equal(new Set(EXAMPLES.map(({ name }) => name)).size, EXAMPLES.length);
   assert.equal(exampleNamed("vgg"), undefined);
 });
 
+Deno.test("the networks have the published numbers of parameters", () => {
+  assert.equal(parameterCount(resnet18({ seed: 1 })), 11_689_512);
+  assert.equal(parameterCount(resnet50({ seed: 1 })), 25_557_032);
+  assert.equal(parameterCount(mobilenetV2({ seed: 1 })), 3_504_872);
+  assert.equal(parameterCount(inceptionV3({ seed: 1 })), 23_834_568);
+  assert.equal(parameterCount(inceptionV3({ seed: 1, aux: true })), 27_161_264);
+  assert.equal(parameterCount(mnistCnn({ seed: 1 })), 28_440);
+});
+
+/** Two linear layers and two norms a layer, with the projections of attention. */
+function transformerCount(layers: number, width: number, inner: number): number {
+  return layers * (4 * width * (width + 1) + inner * (width + 1) + width * (inner + 1) + 4 * width);
+}
+
+Deno.test("GPT has minGPT's numbers of parameters, with the last layer tied GPT-2's", () => {
+  const count = (size: GptSize, vocabulary: number, block: number) =>
+    transformerCount(size.layers, size.width, 4 * size.width) + 2 * size.width +
+    (vocabulary + block) * size.width;
+  for (const size of [GPT_SIZES.nano, GPT_SIZES.micro]) {
+    const options = { seed: 1, ...size, vocabulary: 50, block: 20 };
+    assert.equal(parameterCount(gpt({ ...options, tied: true })), count(size, 50, 20));
+    assert.equal(parameterCount(gpt(options)), count(size, 50, 20) + 50 * size.width);
+  }
+  const published = { gpt2: 124_439_808, gpt2_medium: 354_823_168, gpt2_xl: 1_557_611_200 };
+  for (const [name, parameters] of Object.entries(published)) {
+    const size = GPT_SIZES[name as keyof typeof published];
+    assert.equal(count(size, 50257, 1024), parameters, name);
+  }
+});
+
+Deno.test("BERT's encoder has the published number of parameters", () => {
+  const encoder = ({ layers, width, inner }: BertSize, vocabulary: number, places: number) =>
+    transformerCount(layers, width, inner) + (vocabulary + places + 2 + 2) * width +
+    width * (width + 1);
+  const heads = (width: number, vocabulary: number) =>
+    width * (width + 1) + 2 * width + vocabulary + 2 * (width + 1);
+  const { tiny, base } = BERT_SIZES;
+  const built = bert({ seed: 1, ...tiny, vocabulary: 99, places: 33 });
+  assert.equal(parameterCount(built), encoder(tiny, 99, 33) + heads(tiny.width, 99));
+  assert.equal(encoder(base, 30522, 512), 109_482_240);
+  assert.equal(encoder(tiny, 30522, 512), 4_385_920);
+});
+
 Deno.test("the same seed gives the same bytes, another one others", () => {
-  for (const { name, build } of EXAMPLES) {
+  for (const { name, build } of SMALL) {
     const bytes = writeModel(build({ seed: 7 }));
     assert.deepEqual(writeModel(build({ seed: 7 })), bytes, name);
     assert.notDeepEqual(writeModel(build({ seed: 8 })), bytes, name);
   }
 });
 
-Deno.test("every network runs with 1 and with 64 samples, as written and read again", async () => {
+Deno.test("every network runs with 1 and with 3 samples, as written and read again", async () => {
   using runtime = Runtime.open();
-  for (const { name, build, input, classes } of EXAMPLES) {
+  for (const { name, build, inputs, outputs } of SMALL) {
     const graph = build({ seed: 3 });
     const model = writeModel(graph);
     assert.deepEqual(readModel(model, { file: name }), graph);
-    for (const batch of [1, 64]) {
-      const dims = [batch, ...input];
-      const x = tensor("float32", dims, new Float32Array(elementCount(dims)).fill(0.5));
-      const y = (await runtime.evaluate(model, new Map([["input", x]]))).get("output")!;
-      assert.deepEqual(y.dims, [batch, classes], name);
-      assert.ok(numbers(y).every(Number.isFinite), name);
+    for (const batch of [1, 3]) {
+      const feeds = inputs.map((input): [string, Tensor] => [input.name, madeUp(input, batch)]);
+      const values = await runtime.evaluate(model, new Map(feeds));
+      for (const { name: output, shape } of outputs) {
+        const y = values.get(output)!;
+        assert.deepEqual(y.dims, [batch, ...shape], name);
+        assert.ok(numbers(y).every(Number.isFinite), name);
+      }
     }
   }
 });
 
 Deno.test("the batch can be traced through every network", async () => {
   using runtime = Runtime.open();
-  for (const { name, build, input, classes } of EXAMPLES) {
+  for (const { name, build, inputs, outputs } of SMALL) {
     const facts = await traceFacts(build({ seed: 3 }), runtime.evaluate, { batch: 2 });
-    assert.deepEqual(facts.get("input")!.dims, [{ perSample: 1 }, ...input], name);
-    assert.deepEqual(facts.get("output")!.dims, [{ perSample: 1 }, classes], name);
+    for (const { name: value, shape } of [...inputs, ...outputs]) {
+      assert.deepEqual(facts.get(value)!.dims, [{ perSample: 1 }, ...shape], name);
+    }
   }
 });
 
@@ -172,4 +248,98 @@ Deno.test("a parameter depends on seed and name, not on the layers before it", (
   const { initializers } = alone.build(y, [2]);
   const both = mlp({ seed: 9, widths: [4, 3, 2] }).initializers;
   assert.deepEqual(initializers.get("fc2.weight"), both.get("fc2.weight"));
+});
+
+/** Standard deviation of a parameter about 0. */
+function deviation({ initializers }: Graph, name: string): number {
+  const values = numbers(initializers.get(name)!);
+  let sum = 0;
+  for (const value of values) sum += value * value;
+  return Math.sqrt(sum / values.length);
+}
+
+function assertNear(value: number, expected: number, what: string): void {
+  assert.ok(Math.abs(value / expected - 1) < 0.05, `${what}: ${value}, expected ${expected}`);
+}
+
+Deno.test("large networks start as they were published", () => {
+  const resnet = resnet18({ seed: 2, width: 16 });
+  assertNear(deviation(resnet, "layer3.0.conv2.weight"), Math.sqrt(2 / (64 * 9)), "fan_out");
+  const mobile = mobilenetV2({ seed: 2 });
+  assertNear(
+    deviation(mobile, "features.5.conv.1.0.weight"),
+    Math.sqrt(2 / (192 * 9)),
+    "depthwise",
+  );
+  assertNear(deviation(mobile, "classifier.1.weight"), 0.01, "classifier");
+  const inception = inceptionV3({ seed: 2, width: 1 / 4 });
+  assertNear(deviation(inception, "Mixed_6c.branch7x7_2.conv.weight"), 0.1, "inception");
+  const { nano } = GPT_SIZES;
+  const small = gpt({ seed: 2, ...nano, vocabulary: 300, block: 30 });
+  assertNear(deviation(small, "transformer.wte.weight"), 0.02, "embedding");
+  const branch = 0.02 / Math.sqrt(2 * nano.layers);
+  for (const end of ["attn.c_proj", "mlp.c_proj"]) {
+    assertNear(deviation(small, `transformer.h.1.${end}.weight`), branch, end);
+    assert.equal(deviation(small, `transformer.h.1.${end}.bias`), 0);
+  }
+  assertNear(deviation(fourier({ seed: 2 }), "seq.0.linear.weight"), Math.sqrt(2 / 256), "sine");
+});
+
+/** The largest change of each place of an output [1, places, width]. */
+function changes(before: Tensor, after: Tensor): number[] {
+  const [, places = 0, width = 0] = before.dims;
+  const [a, b] = [numbers(before), numbers(after)];
+  return Array.from({ length: places }, (_, place) => {
+    let largest = 0;
+    for (let i = place * width; i < (place + 1) * width; i++) {
+      largest = Math.max(largest, Math.abs(a[i]! - b[i]!));
+    }
+    return largest;
+  });
+}
+
+Deno.test("GPT sees no token that comes later", async () => {
+  using runtime = Runtime.open();
+  const model = writeModel(
+    gpt({ seed: 1, ...GPT_SIZES.nano, vocabulary: 9, block: 8, sequence: 6 }),
+  );
+  const run = async (tokens: number[]) =>
+    (await runtime.evaluate(model, new Map([["input", tensor("int64", [1, 6], tokens)]])))
+      .get("output")!;
+  const moved = changes(await run([1, 2, 3, 4, 5, 6]), await run([1, 2, 3, 8, 5, 6]));
+  assert.ok(moved.slice(0, 3).every((change) => change === 0), `${moved}`);
+  assert.ok(moved.slice(3).every((change) => change > 1e-4), `${moved}`);
+  assert.throws(
+    () => gpt({ seed: 1, ...GPT_SIZES.nano, vocabulary: 9, block: 8, sequence: 9 }),
+    RangeError,
+  );
+});
+
+Deno.test("BERT does not look at places without a token", async () => {
+  using runtime = Runtime.open();
+  const graph = bert({ seed: 1, ...BERT_SIZES.tiny, vocabulary: 9, places: 8, sequence: 4 });
+  const model = writeModel(graph);
+  const row = (values: number[]) => tensor("int64", [1, 4], values);
+  const run = (ids: number[], seen: number[]) =>
+    runtime.evaluate(
+      model,
+      new Map([
+        ["input_ids", row(ids)],
+        ["token_type_ids", row([0, 0, 1, 1])],
+        ["attention_mask", row(seen)],
+      ]),
+    );
+  for (const [seen, looks] of [[[1, 1, 1, 1], true], [[1, 1, 1, 0], false]] as const) {
+    const [a, b] = [await run([1, 2, 3, 4], [...seen]), await run([1, 2, 3, 7], [...seen])];
+    const moved = changes(a.get("prediction_logits")!, b.get("prediction_logits")!);
+    assert.equal(moved.slice(0, 3).every((change) => change > 1e-5), looks, `${moved}`);
+    assert.equal(moved.slice(0, 3).every((change) => change === 0), !looks, `${moved}`);
+  }
+});
+
+Deno.test("sizes that a network cannot take are named", () => {
+  assert.throws(() => inceptionV3({ seed: 1, size: 64 }), /images of 32, or 75 and more; got 64/);
+  assert.throws(() => inceptionV3({ seed: 1, size: 75, aux: true }), RangeError);
+  assert.throws(() => bert({ seed: 1, ...BERT_SIZES.tiny, places: 8, sequence: 9 }), RangeError);
+  assert.throws(() => fourier({ seed: 1, widths: [2, 1] }), RangeError);
 });

@@ -24,7 +24,7 @@ export function residual({ seed }: { readonly seed: number }): Graph {
   x = block(net, "layer2.0", x, WIDTH, 2 * WIDTH, 2);
   x = net.layer("GlobalAveragePool", "avgpool", [x]);
   x = net.flatten("flatten", x);
-  x = net.linear("fc", x, 2 * WIDTH, 10, "output");
+  x = net.linear("fc", x, 2 * WIDTH, 10, { output: "output" });
   return net.build(x, [10]);
 }
 
