@@ -1,4 +1,6 @@
+import type { OperatorInfo } from "../core/autodiff/mod.ts";
 import type { ConfigKey } from "../core/run/config_keys.ts";
+import type * as dataAsk from "../core/run/data_requests.ts";
 import type { RunHost } from "../core/run/events.ts";
 import type * as ask from "../core/run/requests.ts";
 
@@ -12,21 +14,42 @@ export interface Engine {
   evaluate(request: ask.EvalRequest): Promise<ask.EvalReport>;
   predict(request: ask.PredictRequest): Promise<ask.PredictReport>;
   inspect(request: ask.InspectRequest): Promise<ask.InspectReport>;
+  verify(request: ask.VerifyRequest): Promise<ask.VerifyReport>;
+  /** What is known of every operator. */
+  operators(): Promise<readonly OperatorInfo[]>;
+  readonly data: DataEngine;
   doctor(): AsyncIterable<ask.Check>;
   /** The keys of `ravn.yaml` with their defaults. */
   configKeys(): Promise<readonly ConfigKey[]>;
 }
 
+/** What `ravn data` asks. */
+export interface DataEngine {
+  info(request: dataAsk.DataInfoRequest): Promise<dataAsk.DataInfoReport>;
+  convert(request: dataAsk.DataConvertRequest): Promise<dataAsk.DataConvertReport>;
+  sample(request: dataAsk.DataSampleRequest): Promise<dataAsk.DataSampleReport>;
+  make(request: dataAsk.DataMakeRequest): Promise<dataAsk.DataMakeReport>;
+}
+
 /** Loads a part of the engine when a verb first needs it, so that `ravn --help` loads none. */
 export const engine: Engine = {
   init: async (request) => (await import("../core/run/init.ts")).init(request),
-  clusterize: async (request) => (await import("../core/run/clusterize.ts")).clusterize(request),
+  clusterize: async (request, host) =>
+    (await import("../core/run/clusterize.ts")).clusterize(request, host),
   provide: async (request, host) => (await import("../core/run/provide.ts")).provide(request, host),
   train: async (request, host) => (await import("../core/run/train.ts")).train(request, host),
   fuse: async (request) => (await import("../core/run/fuse.ts")).fuse(request),
   evaluate: async (request) => (await import("../core/run/evaluate.ts")).evaluate(request),
   predict: async (request) => (await import("../core/run/predict.ts")).predict(request),
   inspect: async (request) => (await import("../core/run/inspect.ts")).inspect(request),
+  verify: async (request) => (await import("../core/run/verify.ts")).verify(request),
+  operators: async () => (await import("../core/autodiff/mod.ts")).operators(),
+  data: {
+    info: async (request) => (await import("../core/run/data_info.ts")).dataInfo(request),
+    convert: async (request) => (await import("../core/run/data_convert.ts")).dataConvert(request),
+    sample: async (request) => (await import("../core/run/data_sample.ts")).dataSample(request),
+    make: async (request) => (await import("../core/run/data_make.ts")).dataMake(request),
+  },
   doctor: async function* () {
     yield* (await import("../core/run/doctor.ts")).doctor();
   },

@@ -8,12 +8,17 @@ export const init = verb<InitRequest>({
   examples: [
     ["ravn init", "make the current folder ready to train"],
     ["ravn init digits", "the same in a folder of its own"],
+    ["ravn init sorter --model gpt_nano", "with another example network"],
     ["ravn init --model digits_cnn --force", "start over with the example model"],
   ],
   declare: (command) =>
     command
       .argument("[folder]", "where to write", ".")
-      .option("--model <name>", "example network to write", "digits_cnn")
+      .option(
+        "--model <name>",
+        "example network to write; a wrong name lists them all",
+        "digits_cnn",
+      )
       .option("--force", "replace files that are already there"),
   read: (command) => {
     const flags = command.opts<Flags>();

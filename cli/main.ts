@@ -45,6 +45,16 @@ export const verbs: readonly VerbEntry[] = [
     load: () => import("./inspect.ts").then((file) => file.inspect),
   },
   {
+    name: "verify",
+    summary: "compare a model's gradients with finite differences",
+    load: () => import("./verify.ts").then((file) => file.verify),
+  },
+  {
+    name: "data",
+    summary: "describe, convert, show or make up data",
+    load: () => import("./data.ts").then((file) => file.data),
+  },
+  {
     name: "doctor",
     summary: "check that ravn works on this machine",
     load: () => import("./doctor.ts").then((file) => file.doctor),

@@ -4,7 +4,9 @@ import { grouped } from "./table.ts";
 /** Metrics on one line: `accuracy=97.22 % loss=0.0069 samples=719`. */
 export function scoreText(report: EvalReport): string {
   const parts: string[] = [];
-  if (report.accuracy !== undefined) parts.push(`accuracy=${report.accuracy.toFixed(2)} %`);
+  const { accuracy, sequenceAccuracy } = report;
+  if (accuracy !== undefined) parts.push(`accuracy=${accuracy.toFixed(2)} %`);
+  if (sequenceAccuracy !== undefined) parts.push(`sequences=${sequenceAccuracy.toFixed(2)} %`);
   if (report.loss !== undefined) parts.push(`loss=${report.loss.toFixed(4)}`);
   parts.push(`samples=${grouped(report.samples)}`);
   return parts.join(" ");

@@ -23,6 +23,23 @@ export function seconds(text: string): number {
   throw new InvalidArgumentError("Expected a number of seconds above 0.");
 }
 
+/** Parses a number above zero. */
+export function positiveNumber(text: string): number {
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError("Expected a number above 0.");
+}
+
+/** Collects sizes of named dimensions, as in `sequence=64`. */
+export function dimensionSizes(
+  text: string,
+  previous: ReadonlyMap<string, number> | undefined,
+): ReadonlyMap<string, number> {
+  const [, name, size] = /^([^=]+)=([1-9]\d*)$/.exec(text) ?? [];
+  if (name === undefined) throw new InvalidArgumentError("Expected dimension=n, as sequence=64.");
+  return new Map([...previous ?? [], [name, Number(size)]]);
+}
+
 /** `key=value`, split at the first `=`. */
 export type Assignment = readonly [key: string, value: string];
 

@@ -124,11 +124,12 @@ Deno.test("predict", () => {
 });
 
 Deno.test("inspect, doctor, completions", () => {
-  assert.deepEqual(optionsOf(inspect, ["m.onnx"]), { model: "m.onnx", operators: false });
-  assert.deepEqual(
-    optionsOf(inspect, ["m.onnx", "--operators"]),
-    { model: "m.onnx", operators: true },
-  );
+  const model = { what: "model", model: "m.onnx" };
+  assert.deepEqual(optionsOf(inspect, ["m.onnx"]), { ...model, nodes: false });
+  assert.deepEqual(optionsOf(inspect, ["m.onnx", "--nodes"]), { ...model, nodes: true });
+  assert.deepEqual(optionsOf(inspect, ["--operators"]), { what: "operators" });
+  assert.throws(() => optionsOf(inspect, []), /which model\?/);
+  assert.throws(() => optionsOf(inspect, ["m.onnx", "--operators"]), /leave the model .* out/);
   assert.deepEqual(optionsOf(doctor, []), {});
   assert.deepEqual(optionsOf(completions, ["zsh"]), { shell: "zsh" });
 });

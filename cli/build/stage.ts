@@ -14,6 +14,8 @@ export interface Stage {
 }
 
 const ENTRY = fileURLToPath(new URL("../main.ts", import.meta.url));
+/** Threads are started by a module of their own, which the program looks for beside itself. */
+const WORKER = fileURLToPath(new URL("../../core/data/made/worker.ts", import.meta.url));
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
@@ -22,7 +24,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
  */
 export async function stage(folder: string): Promise<Stage> {
   await Deno.mkdir(folder, { recursive: true });
-  await bundle(folder);
+  await bundle(folder, ["--code-splitting", ENTRY]);
+  await bundle(folder, [WORKER]);
   const library = findLibrary();
   await Deno.copyFile(library, join(folder, basename(library)));
   const files: string[] = [];
@@ -30,9 +33,9 @@ export async function stage(folder: string): Promise<Stage> {
   return { folder, main: "main.js", library: basename(library), files: files.sort() };
 }
 
-async function bundle(folder: string): Promise<void> {
+async function bundle(folder: string, what: readonly string[]): Promise<void> {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--code-splitting", "--outdir", folder, ENTRY],
+    args: ["bundle", "--quiet", "--outdir", folder, ...what],
     cwd: ROOT,
   }).output();
   if (code !== 0) throw new Error(`deno bundle failed:\n${new TextDecoder().decode(stderr)}`);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { differentiate, trainingForm } from "../autodiff/mod.ts";
 import { readWhole, writeWhole } from "../data/mod.ts";
-import { byteCount, dimsAt, isFloat, writeModel } from "../onnx/mod.ts";
+import { byteCount, dimsAt, isFloat, readsOf, writeModel } from "../onnx/mod.ts";
 import type { Facts, Graph, Node } from "../onnx/mod.ts";
 import { costKey } from "../planning/mod.ts";
 import type { OperatorTime, OperatorTimes } from "../planning/mod.ts";
@@ -14,6 +14,8 @@ import { exists } from "./node_data.ts";
 
 /** Runs of which the fastest counts; the first one warms up. */
 const RUNS = 5;
+/** The same for a model whose first run takes so many times what is to be beaten. */
+const HOPELESS = 5;
 /** An operator that takes so long is run fewer times. */
 const LONG_MS = 100;
 
@@ -29,6 +31,8 @@ export interface CalibrationOptions {
   readonly facts: Facts;
   /** Samples in a micro-batch. */
   readonly batch: number;
+  /** Patterns of names of parameters that are not trained. */
+  readonly freeze?: readonly string[];
   /** File of earlier results; absent: none are read or kept. */
   readonly cache?: string;
 }
@@ -45,10 +49,10 @@ export interface Calibration {
  * that differ in nothing are measured once, and not again where they are in the cache file.
  */
 export async function calibrate(options: CalibrationOptions): Promise<Calibration> {
-  const { graph, facts, batch, runtime, cache } = options;
+  const { graph, facts, batch, runtime, cache, freeze } = options;
   const known = cache === undefined ? new Map<string, OperatorTime>() : await readCache(cache);
   const before = known.size;
-  const { trainable } = modelTensors(graph);
+  const { trainable } = modelTensors(graph, freeze);
   const trained = trainedValues(graph, trainable);
   const times = new Map<string, OperatorTime>();
   for (const node of graph.nodes) {
@@ -123,8 +127,11 @@ async function measure(
   return { forward_ms, backward_ms: Math.max(0, both_ms - forward_ms) };
 }
 
-/** A graph of one node: weights are fed, as in training; the other constants stay. */
-function aloneGraph(
+/**
+ * A graph of one node: weights are fed, as in training; the other constants stay. Of the outputs it
+ * has those that the model has a use for.
+ */
+export function aloneGraph(
   node: Node,
   trainable: ReadonlySet<string>,
   graph: Graph,
@@ -137,11 +144,13 @@ function aloneGraph(
     const { dtype } = facts.get(name)!;
     return { name, dtype };
   };
+  const used = new Set(graph.outputs.map(({ name }) => name));
+  for (const other of graph.nodes) for (const name of readsOf(other)) used.add(name);
   return {
     name: node.name,
     nodes: [node],
     inputs: fed.map(info),
-    outputs: node.outputs.filter((name) => facts.has(name)).map(info),
+    outputs: node.outputs.filter((name) => facts.has(name) && used.has(name)).map(info),
     initializers: new Map(
       [...graph.initializers].filter(([name]) => node.inputs.includes(name) && !fed.includes(name)),
     ),
@@ -150,13 +159,28 @@ function aloneGraph(
 }
 
 /** Milliseconds of the fastest of a few runs on made-up data. */
-async function time(
+function time(
   runtime: Runtime,
   graph: Graph,
   ports: readonly Port[],
   batch: number,
 ): Promise<number> {
-  using session = await runtime.session(writeModel(graph));
+  return fastest(runtime, writeModel(graph), ports, batch);
+}
+
+/**
+ * Milliseconds of the fastest of a few runs of a model on made-up data.
+ *
+ * @param toBeat a model that is far from this, in ms, is run less often
+ */
+export async function fastest(
+  runtime: Runtime,
+  model: Uint8Array,
+  ports: readonly Port[],
+  batch: number,
+  toBeat: number = Infinity,
+): Promise<number> {
+  using session = await runtime.session(model);
   using binding = session.binding();
   const random = new Random(1);
   for (const { name } of session.inputs) {
@@ -172,7 +196,7 @@ async function time(
   for (const { name } of session.outputs) binding.outputAuto(name);
   await binding.runAsync();
   let best_ms = binding.lastRun_ms;
-  const runs = best_ms > LONG_MS ? 1 : RUNS;
+  const runs = best_ms > LONG_MS || best_ms > HOPELESS * toBeat ? 1 : RUNS;
   for (let run = 0; run < runs; run++) {
     await binding.runAsync();
     best_ms = Math.min(best_ms, binding.lastRun_ms);

@@ -1,5 +1,5 @@
-import { isOneHot, readColumn, readWhole } from "../data/mod.ts";
-import { RavnError } from "../error.ts";
+import { labelShapes, readWhole } from "../data/mod.ts";
+import type { Graph } from "../onnx/mod.ts";
 import {
   makePlan,
   parseAssignment,
@@ -9,17 +9,29 @@ import {
 } from "../planning/mod.ts";
 import type { Plan } from "../planning/mod.ts";
 import { Runtime } from "../runtime/mod.ts";
-import { buildPrograms, labelsFor, masksFor, optimizerSlots } from "../training/mod.ts";
-import type { LabelForm } from "../training/mod.ts";
+import {
+  buildPrograms,
+  checkGroups,
+  labelsFor,
+  lossTerms,
+  masksFor,
+  modelTensors,
+  optimizerSlots,
+  withSharedParameters,
+} from "../training/mod.ts";
+import type { LabelForm, ProgramInput, StageProgram } from "../training/mod.ts";
 import { dirname } from "node:path";
 import { calibrate } from "./calibrate.ts";
 import type { Calibration } from "./calibrate.ts";
 import { microBatchesOf, readConfig } from "./config.ts";
 import type { Config } from "./config.ts";
-import { inModelFile, loadModel } from "./model_file.ts";
+import { labelColumn } from "./label_column.ts";
+import { inModelFile, loadModel, sizesOfData } from "./model_file.ts";
 import type { LoadedModel } from "./model_file.ts";
 import { NodeData } from "./node_data.ts";
 import { checkReplaceable, writePlan } from "./plan_files.ts";
+import type { RunHost } from "./events.ts";
+import { timeFormulations } from "./formulation_times.ts";
 import type { ClusterizeReport, ClusterizeRequest } from "./requests.ts";
 
 /**
@@ -28,7 +40,10 @@ import type { ClusterizeReport, ClusterizeRequest } from "./requests.ts";
  *
  * @throws {RavnError} where an input is wrong, or trained work would be lost without `force`
  */
-export async function clusterize(request: ClusterizeRequest): Promise<ClusterizeReport> {
+export async function clusterize(
+  request: ClusterizeRequest,
+  host?: RunHost,
+): Promise<ClusterizeReport> {
   const file = request.config ?? "ravn.yaml";
   const config = await readConfig(file);
   const data = new NodeData(dirname(file));
@@ -36,8 +51,9 @@ export async function clusterize(request: ClusterizeRequest): Promise<Clusterize
   using runtime = Runtime.open(config.threads === "auto" ? {} : { threads: config.threads });
   const text = new TextDecoder().decode(await readWhole(request.nodes));
   const nodes = parseNodeConfigs(text, request.nodes);
-  const model = await loadModel(request.model ?? config.model, runtime.evaluate, batch);
-  const labels = await labelsOf(config, model);
+  const model = await modelOf(request, config, runtime);
+  const { trainable } = modelTensors(model.graph, config.freeze);
+  checkGroups(config.optimizer, model.graph);
   const microBatches = microBatchesOf(config);
   const clusters = clustersOf(request.clusters, nodes.length);
   const calibration = await inModelFile(model.file, () =>
@@ -62,45 +78,99 @@ export async function clusterize(request: ClusterizeRequest): Promise<Clusterize
     in_flight: request.inFlight ?? config.in_flight,
     recompute: request.recompute ?? config.recompute,
     optimizer_slots: optimizerSlots(config.optimizer).length,
+    trainable: new Set(trainable),
     ...(clusters === undefined ? {} : { clusters }),
   });
-  const programs = await inModelFile(
-    model.file,
-    () =>
-      plan.clusters.map(({ stages }) =>
-        buildPrograms({
-          graph: model.graph,
-          facts: model.facts,
-          stages: stages.map(({ operators }) => operators),
-          recompute: stages.map(({ recompute }) => recompute),
-          batch,
-          loss: config.loss,
-          ...(labels === undefined ? {} : { labels }),
-          labelsFrom: config.labels,
-          maskAs: masksFor(config.device),
-        })
-      ),
-  );
+  const formulations = await inModelFile(model.file, () =>
+    timeFormulations({
+      runtime,
+      ...model,
+      batch: Math.ceil(batch / microBatches),
+      // What is fastest on this processor says nothing of another device.
+      ...(config.device === "cpu" ? { cache: data.formulations } : {}),
+      ...(request.dryRun || config.device !== "cpu" ? { budget_ms: 0 } : {}),
+      say: (message) => host?.emit({ event: "log", message }),
+    }));
+  const programs = await programsOf(plan, config, {
+    model,
+    batch,
+    threads: runtime.threads,
+    choose: formulations.choose,
+  });
   const report = reportOf(plan);
   if (request.dryRun) return report;
   await checkReplaceable(data, request.force);
   await calibration?.save();
+  await formulations.save();
   const files = await writePlan({ data, plan, programs, model: model.bytes, config });
   return { ...report, files };
 }
 
-/** The form in which the loss takes the labels of the training data. */
-export async function labelsOf(config: Config, model: LoadedModel): Promise<LabelForm | undefined> {
-  const { loss, data } = config;
-  if (loss.type === "output" || data.train.labels === undefined) return undefined;
-  const source = typeof data.train.labels === "string"
-    ? data.train.labels
-    : Object.values(data.train.labels)[0];
-  if (source === undefined) throw new RavnError("data.train.labels names no file");
-  const column = await readColumn(source);
-  const name = model.graph.outputs[0]!.name;
-  const labels = labelsFor(loss, { name, fact: model.facts.get(name)! }, column);
-  return { ...labels, oneHot: isOneHot(column) };
+/** The programs of the stages of each cluster. */
+async function programsOf(
+  { clusters }: Plan,
+  config: Config,
+  { model, batch, ...timed }:
+    & { readonly model: LoadedModel; readonly batch: number }
+    & Pick<ProgramInput, "threads" | "choose">,
+): Promise<StageProgram[][]> {
+  const labels = await labelsOf(config, model);
+  return await inModelFile(model.file, () =>
+    clusters.map(({ stages }) =>
+      buildPrograms({
+        graph: model.graph,
+        facts: model.facts,
+        stages: stages.map(({ operators }) => operators),
+        recompute: stages.map(({ recompute }) => recompute),
+        batch,
+        loss: config.loss,
+        labels,
+        freeze: config.freeze,
+        labelsFrom: config.labels,
+        maskAs: masksFor(config.device),
+        ...timed,
+      })
+    ));
+}
+
+/** The model in the sizes of the training data, with one home for every shared parameter. */
+async function modelOf(
+  request: ClusterizeRequest,
+  config: Config,
+  { evaluate }: Runtime,
+): Promise<LoadedModel> {
+  const file = request.model ?? config.model;
+  const sizes = (graph: Graph) => sizesOfData(graph, config.data.train);
+  const model = await loadModel(file, evaluate, sizes);
+  return await inModelFile(file, () => {
+    const { trainable } = modelTensors(model.graph, config.freeze);
+    return { ...model, ...withSharedParameters(model.graph, model.facts, trainable) };
+  });
+}
+
+/**
+ * The forms in which the losses take the labels of the training data, in their order.
+ *
+ * @throws {RavnError} where labels do not fit, or it is not said which ones a loss takes
+ */
+export async function labelsOf(
+  { loss, data }: Config,
+  { graph, facts }: LoadedModel,
+): Promise<(LabelForm | undefined)[]> {
+  const terms = lossTerms(loss);
+  if (terms.every((term) => term.loss.type === "output")) return terms.map(() => undefined);
+  const shapes = await labelShapes(data.train);
+  return terms.map(({ loss, output, labels }) => {
+    if (loss.type === "output" || shapes.size === 0) return undefined;
+    const column = labelColumn([...shapes.keys()], loss.type, labels);
+    const shape = shapes.get(column)!;
+    const name = output ?? graph.outputs[0]!.name;
+    const fact = facts.get(name);
+    // An unknown output is told of where the losses are put together.
+    if (fact === undefined) return undefined;
+    const form = labelsFor(loss, { name, fact }, shape);
+    return { ...form, oneHot: shape.oneHot, ...(column === "" ? {} : { column }) };
+  });
 }
 
 /** Measured times, where the split goes by time. */
@@ -117,7 +187,9 @@ function calibrationOf(
   if ((request.split ?? config.split) !== "time") return undefined;
   const { runtime, model, batch, cache } = o;
   const { graph, facts } = model;
-  return calibrate({ runtime, graph, facts, batch, ...(cache === undefined ? {} : { cache }) });
+  const { freeze } = config;
+  const kept = cache === undefined ? {} : { cache };
+  return calibrate({ runtime, graph, facts, batch, freeze, ...kept });
 }
 
 /** SHA-256 in hex. */

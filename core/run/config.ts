@@ -1,8 +1,9 @@
 import { dirname, isAbsolute, join } from "node:path";
-import { readWhole } from "../data/mod.ts";
+import { BYTES, FOLDER_LABELS, readWhole } from "../data/mod.ts";
 import { RavnError } from "../error.ts";
 import { ConfigDocument, type Override } from "./config_document.ts";
 import { configError } from "./config_error.ts";
+import { lossTerms } from "../training/mod.ts";
 import { type Config, configJsonSchema, configSchema } from "./config_schema.ts";
 
 export { describeDefaults } from "./config_keys.ts";
@@ -44,6 +45,8 @@ export function parseConfig(
   const parsed = configSchema.safeParse(document.data);
   if (!parsed.success) throw configError(parsed.error.issues, document, configJsonSchema());
   checkLabels(parsed.data, document);
+  checkSkips(parsed.data, document);
+  checkClip(parsed.data, document);
   return withPaths(parsed.data, dirname(file));
 }
 
@@ -53,35 +56,66 @@ export function microBatchesOf({ micro_batches, schedule }: Config): number {
   return schedule === "async" ? 1 : 4;
 }
 
+function checkClip({ clip, schedule }: Config, document: ConfigDocument): void {
+  if (clip === undefined || !("norm" in clip)) return;
+  if (clip.scope === "stage" || schedule !== "async") return;
+  throw new RavnError(
+    `${document.where(["clip"])}: clip: the norm over all stages is not known under schedule ` +
+      `async, where each stage updates by itself; expected schedule 1f1b or gpipe, or ` +
+      `clip: {norm: ${clip.norm}, scope: stage}, which limits each stage's own norm`,
+  );
+}
+
 function checkLabels({ data, loss }: Config, document: ConfigDocument): void {
-  if (loss.type === "output") return;
+  const compared = lossTerms(loss).find((term) => term.loss.type !== "output");
+  if (compared === undefined) return;
   for (const part of ["train", "validation"] as const) {
-    if (data[part] === undefined || data[part].labels !== undefined) continue;
+    const files = data[part];
+    if (files === undefined || files.text !== undefined || files.labels !== undefined) continue;
     throw new RavnError(
       `${document.where(["data", part])}: missing key "data.${part}.labels"; ` +
-        `expected a file, since the loss ${loss.type} compares with labels`,
+        `expected a file, since the loss ${compared.loss.type} compares with labels`,
+    );
+  }
+}
+
+/** A picture that is left out takes its label along, which a leaf that reads labels cannot see. */
+function checkSkips({ data, labels }: Config, document: ConfigDocument): void {
+  for (const part of ["train", "validation"] as const) {
+    if (labels !== "leaf" || data[part]?.on_error !== "skip") continue;
+    throw new RavnError(
+      `${document.where(["data", part, "on_error"])}: data.${part}.on_error: skip does not go ` +
+        `with labels: leaf; expected labels: root, or on_error: stop`,
     );
   }
 }
 
 function withPaths(config: Config, folder: string): Config {
   const path = (text: string) => isAbsolute(text) ? text : join(folder, text);
-  const paths = (files: Files["inputs"]) =>
+  const paths = (files: NonNullable<Files["inputs"]>) =>
     typeof files === "string"
       ? path(files)
       : Object.fromEntries(Object.entries(files).map(([name, text]) => [name, path(text)]));
-  const both = ({ inputs, labels }: Files): Files => ({
-    inputs: paths(inputs),
-    ...(labels === undefined ? {} : { labels: paths(labels) }),
-  });
-  const { train, validation, shuffle } = config.data;
+  const both = (part: Files): Files => {
+    const { inputs, labels, images, text, tokenizer } = part;
+    const folderLabels = images !== undefined && labels === FOLDER_LABELS;
+    return {
+      ...part,
+      ...(inputs === undefined ? {} : { inputs: paths(inputs) }),
+      ...(labels === undefined || folderLabels ? {} : { labels: paths(labels) }),
+      ...(images === undefined ? {} : { images: path(images) }),
+      ...(text === undefined ? {} : { text: path(text) }),
+      ...(tokenizer === undefined || tokenizer === BYTES ? {} : { tokenizer: path(tokenizer) }),
+    };
+  };
+  const { train, validation } = config.data;
   return {
     ...config,
     model: path(config.model),
     data: {
+      ...config.data,
       train: both(train),
       ...(validation === undefined ? {} : { validation: both(validation) }),
-      shuffle,
     },
   };
 }

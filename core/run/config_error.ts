@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { RavnError } from "../error.ts";
 import { nearest } from "../planning/mod.ts";
 import type { ConfigDocument, KeyPath } from "./config_document.ts";
-import { AN_INTEGER } from "./config_schema.ts";
+import { AN_INTEGER } from "./config_training.ts";
 
 type Issue = z.core.$ZodIssue;
 type JsonSchema = z.core.JSONSchema.BaseSchema;
@@ -92,8 +92,8 @@ function knownKeys(schema: JsonSchema, document: ConfigDocument, path: KeyPath):
   path.forEach((name, i) => {
     const value = document.valueAt(path.slice(0, i + 1));
     found = found.flatMap((part) => {
-      const inner = part.properties?.[String(name)];
-      return typeof inner === "object" ? alternatives(inner, value) : [];
+      const inner = typeof name === "number" ? part.items : part.properties?.[String(name)];
+      return typeof inner === "object" && !Array.isArray(inner) ? alternatives(inner, value) : [];
     });
   });
   return [...new Set(found.flatMap((part) => Object.keys(part.properties ?? {})))];

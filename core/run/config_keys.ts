@@ -17,32 +17,60 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   key(
     "loss",
     "mse",
-    "mse, cross_entropy {label_smoothing: 0, ignore_index}, nll {ignore_index}, bce_with_logits, " +
-      "or {output: name of a model output}",
+    "mse, l1, huber {delta: 1}, smooth_l1 {beta: 1}, cross_entropy {label_smoothing: 0, " +
+      "ignore_index, weights}, nll {ignore_index, weights}, bce, bce_with_logits {pos_weight}, " +
+      "kl {log_target: false, reduction: mean}, {output: name of a model output}, " +
+      "or a list of them, each with {output, labels, weight: 1}",
   ),
   key(
     "optimizer",
     "{type: adam, lr: 0.001, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0}",
-    "adam, adamw {weight_decay: 0.01}, " +
-      "or sgd {lr: 0.001, momentum: 0, dampening: 0, nesterov: false, weight_decay: 0}",
+    "adam, adamw {weight_decay: 0.01}, sgd {lr: 0.001, momentum: 0, dampening: 0, " +
+      "nesterov: false, weight_decay: 0}, rmsprop {lr: 0.01, alpha: 0.99, momentum: 0, " +
+      "centered: false}, adagrad {lr: 0.01, lr_decay: 0, initial_accumulator_value: 0}, " +
+      "lion {lr: 0.0001, betas: [0.9, 0.99]}, or lamb {eps: 1e-6, weight_decay: 0.01}; each with " +
+      "groups: [{match: patterns of names, lr, weight_decay}]",
   ),
   key(
     "lr_schedule",
     "{type: constant}",
     "constant, step {step_size, gamma: 0.1}, exponential {gamma}, cosine {t_max, eta_min: 0}, " +
-      "each per: epoch; linear_warmup {warmup, start_factor: 0, then: another} per: update",
+      "polynomial {total_iters, power: 1}, each per: epoch; one_cycle {pct_start: 0.3, " +
+      "anneal_strategy: cos, div_factor: 25, final_div_factor: 1e4} and " +
+      "linear_warmup {warmup, start_factor: 0, then: another} per: update",
   ),
+  key(
+    "clip",
+    "null",
+    "{norm: n} of all gradients, scope: model or stage; or {value: v} of each; none by default",
+  ),
+  key("freeze", "[]", "patterns of parameter names that are not trained, as features.*"),
   key("batch_size", "64", "samples of a batch; the last one of an epoch has what is left"),
   key("epochs", "100", "times that training goes through the data"),
+  key("max_updates", "null", "updates after which training ends, within an epoch too"),
   key("seed", "42", "what every random number of the run comes from"),
   key(
     "data.train.inputs",
-    undefined,
-    "file, or map of model input to file; parts as file.npz#name",
+    "null",
+    "file, or map of model input to file; parts as file.npz#name; or images, or text",
   ),
-  key("data.train.labels", "null", "file of labels; needed unless the loss is a model output"),
+  key("data.train.images", "null", "folder of pictures, a folder a class (png, jpeg)"),
+  key("data.train.text", "null", "text files, with tokenizer, block_size, task, lines, mask"),
+  key(
+    "data.train.labels",
+    "null",
+    "file of labels, or folder; needed unless the loss is a model output",
+  ),
+  key(
+    "data.train.transform",
+    "null",
+    "what is done with each picture: random_resized_crop, resize, center_crop, random_crop, " +
+      "horizontal_flip, grey, scale, normalise",
+  ),
+  key("data.train.on_error", "null", "a picture that cannot be read: stop (default) or skip"),
   key("data.validation", "null", "inputs and labels to measure on; none by default"),
   key("data.shuffle", "true", "a new order of the samples each epoch"),
+  key("data.workers", "auto", "threads that make samples ahead; auto: half the cores"),
   key("val_freq", "epoch", "validate after each epoch, or after this number of updates"),
   key("schedule", "async", "async, or synchronous: gpipe, 1f1b"),
   key("in_flight", "auto", "micro-batches under way at most; auto: as many as stages"),

@@ -8,6 +8,7 @@ const TRIALS: readonly (readonly [name: string, trial: Trial])[] = [
   ["library", library],
   ["training step", trainingStep],
   ["socket", socket],
+  ["data worker", dataWorker],
 ];
 
 /** Checks that ravn works on this machine: one check after the other, failed ones included. */
@@ -40,4 +41,11 @@ async function socket(): Promise<string> {
   const { sendToSelf } = await import("./doctor_socket.ts");
   const { via, address } = await sendToSelf();
   return `a tensor crossed by ${via === "unix" ? "Unix socket" : "TCP"} at ${address}`;
+}
+
+/** A worker thread starts, and makes a sample. */
+async function dataWorker(): Promise<string> {
+  const { makeOnThread } = await import("./doctor_worker.ts");
+  const { elapsed_ms } = await makeOnThread();
+  return `a thread started and made a sample in ${elapsed_ms.toFixed(0)} ms`;
 }

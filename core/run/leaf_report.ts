@@ -43,7 +43,8 @@ export class LeafReport implements StageObserver {
     this.#calendar = calendar;
     this.#start_ms = this.#o.now_ms();
     this.#recent = [{ at_ms: this.#start_ms, samples: 0 }];
-    const { epochs, batch_size, samples } = calendar.shape;
+    const { batch_size, samples } = calendar.shape;
+    const epochs = Math.ceil(calendar.epochs);
     this.#emit({ event: "begin", epochs, updates: calendar.updates, batch_size, samples });
   }
 
@@ -91,7 +92,7 @@ export class LeafReport implements StageObserver {
     if (accuracy !== undefined) this.#o.files.line("accuracies", accuracy.toFixed(4));
     this.#emit({
       event: "validation",
-      epoch: Math.min(calendar.shape.epochs, calendar.epochOf(version)),
+      epoch: Math.min(Math.ceil(calendar.epochs), calendar.epochOf(version)),
       update: version,
       ...(accuracy === undefined ? {} : { accuracy }),
       loss: this.#validationLoss / total,
@@ -113,8 +114,9 @@ export class LeafReport implements StageObserver {
     const labels = head.accuracy === "index"
       ? new BigInt64Array(given.buffer, given.byteOffset, given.byteLength / 8)
       : new Float32Array(given.buffer, given.byteOffset, given.byteLength / 4);
-    this.#correct += countCorrect(output, labels, head.accuracy, classes);
-    this.#rows += output.length / classes;
+    const counted = countCorrect(output, labels, head.accuracy, classes, head.ignored);
+    this.#correct += counted.correct;
+    this.#rows += counted.rows;
   }
 
   /** The run is over: says how long it took. */

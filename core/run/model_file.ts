@@ -1,6 +1,17 @@
-import { readWhole } from "../data/mod.ts";
-import { checkGraph, foldConstants, readModel, traceFacts, withFreeBatch } from "../onnx/mod.ts";
-import type { Evaluate, Facts, Graph } from "../onnx/mod.ts";
+import { decomposed } from "../autodiff/mod.ts";
+import { readDataset, readWhole } from "../data/mod.ts";
+import type { DataFiles } from "../data/mod.ts";
+import {
+  checkGraph,
+  foldConstants,
+  hasFreeSizes,
+  readModel,
+  traceFacts,
+  withChosenBranches,
+  withFreeBatch,
+  withSizes,
+} from "../onnx/mod.ts";
+import type { Evaluate, Facts, Graph, SizeOptions, TracedFacts } from "../onnx/mod.ts";
 import { RavnError } from "../error.ts";
 import { dirname, isAbsolute, join, normalize } from "node:path";
 
@@ -8,8 +19,10 @@ import { dirname, isAbsolute, join, normalize } from "node:path";
 export interface LoadedModel {
   readonly file: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Without shape arithmetic, and with a free batch dimension. */
+  /** Without shape arithmetic, with a free batch dimension, all other sizes fixed. */
   readonly graph: Graph;
+  /** As the file has it, but for a free batch dimension. */
+  readonly whole: Graph;
   readonly facts: Facts;
 }
 
@@ -32,23 +45,60 @@ export async function readModelFile(
   return { bytes, graph: readModel(bytes, { file, external }) };
 }
 
+/** Samples with which a model is run: it keeps all its values, and shapes are known per sample. */
+const TRACED_SAMPLES = 2;
+
 /**
- * Reads a model and finds the type and shape of every value, by running it.
+ * Reads a model and finds the type and shape of every value, by running it with few samples.
  *
- * @param batch samples in a batch
+ * @param known what is known of free dimensions other than the batch
  */
 export async function loadModel(
   file: string,
   evaluate: Evaluate,
-  batch: number,
+  known: (graph: Graph) => SizeOptions | Promise<SizeOptions> = () => ({}),
 ): Promise<LoadedModel> {
   const { bytes, graph } = await readModelFile(file);
-  const free = await withFreeBatch(graph, evaluate, { file });
-  const traced = await traceFacts(free, evaluate, { batch, file });
-  const folded = foldConstants(free, traced);
-  checkGraph(folded, { file });
-  const facts = await traceFacts(folded, evaluate, { batch, file });
-  return { file, bytes, graph: folded, facts };
+  const options = { ...await known(graph), file };
+  const free = await withFreeBatch(withSizes(graph, options, file), evaluate, options);
+  const trace = (traced: Graph) =>
+    traceFacts(traced, evaluate, { batch: TRACED_SAMPLES, ...options });
+  const plain = await inPlainOperators(free, trace);
+  checkGraph(plain, { file });
+  const facts = await trace(plain);
+  return { file, bytes, graph: plain, whole: hasFreeSizes(graph) ? graph : free, facts };
+}
+
+/** The graph without shape arithmetic, known branches, and operators that have no gradient. */
+async function inPlainOperators(
+  graph: Graph,
+  trace: (graph: Graph) => Promise<TracedFacts>,
+): Promise<Graph> {
+  const traced = await trace(graph);
+  const folded = foldConstants(graph, traced);
+  const chosen = withChosenBranches(folded);
+  if (chosen === folded) return decomposed(folded, traced);
+  const again = await trace(chosen);
+  return decomposed(foldConstants(chosen, again), again);
+}
+
+/**
+ * What data say about the free dimensions of a model: a sequence is as long as in the samples.
+ *
+ * @throws {RavnError} naming the file where it cannot be read
+ */
+export async function sizesOfData(graph: Graph, data: DataFiles): Promise<SizeOptions> {
+  if (!hasFreeSizes(graph)) return {};
+  const { inputs, made } = await readDataset(data);
+  const shapes = new Map<string, readonly number[]>();
+  for (const [name, { dims }] of inputs) shapes.set(name, [1, ...dims]);
+  for (const { name, dims } of made?.inputs ?? []) shapes.set(name, [1, ...dims]);
+  const [only] = graph.inputs;
+  const alone = shapes.size === 1 ? [...shapes.values()][0] : undefined;
+  if (graph.inputs.length === 1 && alone !== undefined) {
+    return { shapes: new Map([[only!.name, alone]]) };
+  }
+  return { shapes };
 }
 
 /**

@@ -64,6 +64,11 @@ export class NodeData {
     return join(this.root, "calibration.json");
   }
 
+  /** The fastest formulations of gradients, kept for the next `clusterize`. */
+  get formulations(): string {
+    return join(this.root, "formulations.json");
+  }
+
   get nodes(): string {
     return join(this.root, "nodes");
   }

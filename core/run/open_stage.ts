@@ -1,6 +1,7 @@
 import type { Tensor } from "../onnx/mod.ts";
 import { WeightVersions } from "../pipeline/mod.ts";
 import type { Calendar, Schedule } from "../pipeline/mod.ts";
+import { blockedModels } from "../runtime/mod.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import {
   DeviceExecutor,
@@ -10,6 +11,7 @@ import {
   WeightStore,
 } from "../training/mod.ts";
 import type {
+  ClipConfig,
   OptimizerConfig,
   RateSchedule,
   SlotCounts,
@@ -28,6 +30,8 @@ export interface StageSettings {
   readonly microBatches: number;
   readonly updateFrequency: number;
   readonly optimizer: OptimizerConfig;
+  /** How gradients are limited; not at all if absent. */
+  readonly clip?: ClipConfig | undefined;
   readonly learningRate: RateSchedule;
   readonly seed: number;
   /** Whether each epoch has an order of its own; matters where several stages read data. */
@@ -82,7 +86,7 @@ export async function openStage(
 ): Promise<OpenStage> {
   const { manifest, tensors } = stored;
   const { stage, stages } = manifest;
-  const { schedule, inFlight, microBatches, updateFrequency, optimizer, seed } = settings;
+  const { schedule, inFlight, microBatches, updateFrequency, optimizer, clip, seed } = settings;
   const copies = copiesNeeded({ schedule, stage, stages, inFlight }, microBatches);
   const weights = {
     runtime,
@@ -91,10 +95,11 @@ export async function openStage(
     optimizer,
     versions: copies.versions,
     accumulates: microBatches * updateFrequency > 1,
+    clipValue: clip !== undefined && "value" in clip ? clip.value : undefined,
   };
   const { engine = runtime.device === "cpu" ? "host" : "device" } = options;
   const slots = { ...copies, validation: VALIDATION_WINDOW };
-  const opening = { runtime, stored, weights, slots, seed };
+  const opening = { runtime, stored: await fitted(runtime, stored), weights, slots, seed };
   const halves = await (engine === "host" ? openOnHost(opening) : openOnDevice(opening));
   const held = new WeightVersions(copies.versions);
   return {
@@ -113,6 +118,17 @@ export async function openStage(
       halves.memory?.[Symbol.dispose]();
     },
   };
+}
+
+/**
+ * The stage with its graphs in the form that this machine runs fastest. Here and not where the plan
+ * is made: the layout that fits is a property of the processor.
+ */
+async function fitted(runtime: Runtime, stored: StoredStage): Promise<StoredStage> {
+  if (runtime.device !== "cpu") return stored;
+  const { evaluate } = runtime;
+  const samples = stored.manifest.batch;
+  return { ...stored, models: await blockedModels(stored.models, { evaluate, samples }) };
 }
 
 async function openOnHost({ runtime, stored, slots, seed, ...o }: Opening): Promise<Halves> {
@@ -152,6 +168,6 @@ function rateOf(settings: StageSettings, update: number, calendar: Calendar): nu
     update,
     epoch: calendar.epochOf(update),
     updates: calendar.updates,
-    epochs: calendar.shape.epochs,
+    epochs: calendar.epochs,
   });
 }

@@ -109,8 +109,8 @@ async function contentsOf(o: PlanToWrite): Promise<[string, Uint8Array | string]
 }
 
 /** What of the configuration is built into the graphs besides the model. */
-export function plannedLoss({ loss, labels }: Config): string {
-  return JSON.stringify({ loss, labels });
+export function plannedLoss({ loss, labels, freeze }: Config): string {
+  return JSON.stringify({ loss, labels, ...(freeze.length === 0 ? {} : { freeze }) });
 }
 
 function nodeFileOf(

@@ -12,7 +12,7 @@ export async function predict(request: PredictRequest): Promise<PredictReport> {
   const parts: Tensor[] = [];
   for (let start = 0; start < model.count; start += request.batch) {
     const samples = Math.min(request.batch, model.count - start);
-    parts.push((await model.session.run(model.inputs(start, samples))).get(name)!);
+    parts.push((await model.session.run(await model.inputs(start, samples))).get(name)!);
   }
   const first = parts[0]!;
   const dims = [model.count, ...first.dims.slice(1)];

@@ -1,9 +1,10 @@
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
+import type { DataFiles } from "../data/mod.ts";
 import { EXIT, messageOf, RavnError } from "../error.ts";
 import { parseAddress, sameHost } from "../planning/mod.ts";
 import { Runtime } from "../runtime/mod.ts";
-import { LABELS } from "../training/mod.ts";
+import { isLabels } from "../training/mod.ts";
 import { readConfig } from "./config.ts";
 import type { Config } from "./config.ts";
 import type { RunHost } from "./events.ts";
@@ -56,7 +57,7 @@ export async function provide(request: ProvideRequest, host: RunHost): Promise<v
     threads: threadsOf(provider, request.threads),
     device: request.device ?? config.device,
   });
-  const source = await openData(provider);
+  using source = await openData(provider, host);
   const open = () => openStage(runtime, provider.stage, settings);
   await using stage = await inModelFile(folder, open);
   await using meeting = await meetPeers({
@@ -189,16 +190,19 @@ function checkedSettings({ node, config }: Provider, { inFlight }: ProvideReques
 }
 
 /** The data that this stage reads itself, if any. */
-async function openData({ stage, config }: Provider): Promise<RunData | undefined> {
+async function openData({ stage, config }: Provider, host: RunHost): Promise<RunData | undefined> {
   const { manifest } = stage;
   const own = manifest.inputs.filter(({ from }) => from === "data");
   const ports = [...own, ...manifest.relays];
   if (ports.length === 0) return undefined;
-  const { train, validation, shuffle } = config.data;
-  const files = own.length === 0 || ports.some(({ value }) => value === LABELS)
+  const { train, validation, shuffle, workers } = config.data;
+  const labelled = ports.some(isLabels);
+  const unlabelled = (part: DataFiles) => ({ ...part, labels: undefined });
+  const files = own.length === 0 || labelled
     ? { train, validation }
-    : { train: { inputs: train.inputs }, validation: validation && { inputs: validation.inputs } };
-  return await RunData.open(ports, { ...files, shuffle, seed: config.seed });
+    : { train: unlabelled(train), validation: validation && unlabelled(validation) };
+  const warn = (message: string) => host.emit({ event: "warning", message });
+  return await RunData.open(ports, { ...files, shuffle, workers, seed: config.seed, warn });
 }
 
 /**

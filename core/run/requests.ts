@@ -139,11 +139,15 @@ export interface EvalRequest {
   readonly batch: number;
 }
 
-/** Metrics over a data set; `accuracy` in percent, absent where the labels are not classes. */
+/**
+ * Metrics over a data set; accuracies in percent. `accuracy` is absent where the labels are not
+ * classes, `sequenceAccuracy` (samples right in every place that counts) where each has only one.
+ */
 export interface EvalReport {
   readonly samples: number;
   readonly loss?: number;
   readonly accuracy?: number;
+  readonly sequenceAccuracy?: number;
 }
 
 /** Run a model over data and keep its output. */
@@ -172,14 +176,16 @@ export interface TensorRow {
   readonly dims: readonly (number | string)[];
 }
 
-/** A node of a graph. `gradient` is "missing" where ravn has no rule for the operator. */
+/** A node of a graph. `gradient` is "none" where none flows, "refused" where that is an error. */
 export interface NodeRow {
   readonly name: string;
   readonly op: string;
   readonly domain: string;
   /** Shape of the first output, where it is known. */
   readonly dims?: readonly (number | string)[];
-  readonly gradient: "yes" | "none" | "missing";
+  readonly gradient: "yes" | "none" | "refused";
+  /** Why the operator is refused. */
+  readonly reason?: string;
 }
 
 /** A model as the command line shows it. */
@@ -189,7 +195,59 @@ export interface InspectReport {
   readonly inputs: readonly TensorRow[];
   readonly outputs: readonly TensorRow[];
   readonly parameters: readonly TensorRow[];
+  /** Float tensors of more than one element that are not trained, and why. */
+  readonly fixed: readonly { readonly name: string; readonly why: string }[];
   readonly nodes: readonly NodeRow[];
+}
+
+/** Compare the gradients of a model with finite differences. */
+export interface VerifyRequest {
+  readonly model: string;
+  /** Absent: inputs are made up. */
+  readonly inputs?: Inputs;
+  /** Samples at most. */
+  readonly batch: number;
+  /** Sizes by name of free dimensions other than the batch. */
+  readonly sizes?: ReadonlyMap<string, number>;
+  /** Of the made-up inputs, weights of the outputs and directions. */
+  readonly seed: number;
+  /** Relative error that counts as none. */
+  readonly tolerance: number;
+  /** For operators and parameters: after this time no further one is looked at. */
+  readonly seconds: number;
+}
+
+/** A gradient along one direction, beside the finite difference. */
+export interface VerifyRow {
+  readonly kind: "model" | "operator" | "parameter";
+  /** Direction, node or parameter. */
+  readonly name: string;
+  /** Of an operator, and its input to which the gradient belongs. */
+  readonly op?: string;
+  readonly input?: string;
+  /** `unclear`: the gradient is too small beside rounding errors to be measured. */
+  readonly verdict: "agrees" | "differs" | "unclear";
+  /** Absent where it is no number. */
+  readonly relative?: number;
+  readonly analytic: number;
+  readonly numeric: number;
+  readonly step: number;
+}
+
+/** What `verify` found. */
+export interface VerifyReport {
+  readonly file: string;
+  readonly passed: boolean;
+  readonly samples: number;
+  readonly tolerance: number;
+  /** Distinct operators and parameters: how many were looked at, and how many there are. */
+  readonly operators: { readonly checked: number; readonly of: number };
+  readonly parameters: { readonly checked: number; readonly of: number };
+  /** Parameters on which no output depends. */
+  readonly idle: readonly string[];
+  readonly worst?: VerifyRow;
+  readonly rows: readonly VerifyRow[];
+  readonly seconds: number;
 }
 
 /** One check of `doctor`: what was found, or why it failed and what to try. */

@@ -17,6 +17,7 @@ const KEYS: Readonly<Record<keyof StageSettings, string>> = {
   microBatches: "micro_batches",
   updateFrequency: "update_frequency",
   optimizer: "optimizer",
+  clip: "clip",
   learningRate: "lr_schedule",
   seed: "seed",
   shuffle: "data.shuffle",

@@ -1,5 +1,5 @@
 import { RavnError } from "../error.ts";
-import type { EvaluationStep, Place } from "../pipeline/mod.ts";
+import type { EvaluationStep, NormMessage, Place } from "../pipeline/mod.ts";
 import type { StageEngine, StageManifest } from "../training/mod.ts";
 import type { Closed, Control, Link, TensorHead } from "../../transport/mod.ts";
 import { resolvesWithin } from "./deadline.ts";
@@ -25,6 +25,8 @@ export interface MailHandlers {
   arrived(head: TensorHead, from: number): void;
   begin(terms: string): void;
   evaluated(from: number, validation: number, batch: number): void;
+  /** Stage `from` told a sum of squared gradients of `update`. */
+  norm(from: number, update: number, squares: number): void;
   closed(peer: Peer, closed: Closed): void;
   failed(error: Error): void;
   /** Number of validation batch `batch` over all validations. */
@@ -114,6 +116,13 @@ export class StageMail {
     for (const { link } of this.#to(this.consumers)) {
       this.#track(link, link.control({ kind: "begin", step: 0, epoch: 0, values: [], text }));
     }
+  }
+
+  /** Tells another stage a sum of squared gradients. */
+  sendNorm({ to, update, squares }: NormMessage): void {
+    const { link } = this.#route(to);
+    const message = { kind: "norm", step: update, epoch: 0, values: [squares], text: "" } as const;
+    this.#track(link, link.control(message));
   }
 
   /** Sends the outputs of micro-batch `m`, and the data passed on with it. */
@@ -212,8 +221,9 @@ export class StageMail {
     if (!await resolvesWithin(CLOSING_MS, link.closed)) this.#handlers.failed(error);
   }
 
-  #control(route: Route, { kind, text, step, epoch }: Control): void {
+  #control(route: Route, { kind, text, step, epoch, values }: Control): void {
     if (kind === "begin") this.#handlers.begin(text);
+    else if (kind === "norm") this.#handlers.norm(route.stage, step, values[0] ?? NaN);
     else if (kind === "evaluated") this.#handlers.evaluated(route.stage, step, epoch);
     else throw new RavnError(`${route.name} sent "${kind}", which this run has no use for`);
   }

@@ -18,9 +18,11 @@ import type { StageEngine, StageManifest, StageWeights } from "../training/mod.t
 import type { Closed, Identity, Link, TensorHead } from "../../transport/mod.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { resolvesWithin } from "./deadline.ts";
+import { GradientClip, needsNorms } from "./gradient_clip.ts";
 import type { StageSettings } from "./open_stage.ts";
 import { checkTerms } from "./run_terms.ts";
 import type { RunTerms } from "./run_terms.ts";
+import { StageData } from "./stage_data.ts";
 import { StageMail, VALIDATION_WINDOW } from "./stage_mail.ts";
 import type { Peer } from "./stage_mail.ts";
 
@@ -64,6 +66,9 @@ interface Course {
   readonly calendar: Calendar;
   readonly machine: StageMachine;
   readonly evaluation: EvaluationMachine;
+  readonly clip: GradientClip;
+  /** Where this stage reads data. */
+  readonly data: StageData | undefined;
 }
 
 /**
@@ -92,6 +97,10 @@ export class StageRun {
         begin: (text) => this.#begin(text),
         evaluated: (from, validation, batch) => {
           this.#started().evaluation.acknowledged(from, validation, batch);
+          this.#wake();
+        },
+        norm: (from, update, squares) => {
+          this.#started().clip.arrived(from, update, squares);
           this.#wake();
         },
         closed: (peer, closed) => this.#closed(peer, closed),
@@ -173,6 +182,10 @@ export class StageRun {
   #expects(): string {
     if (this.#course === undefined) return "the start of the run";
     const awaited = this.#awaited();
+    const { machine: { nextUpdate }, clip } = this.#course;
+    if (awaited === undefined && nextUpdate !== undefined && !clip.ready(nextUpdate)) {
+      return `the norm of the gradients of update ${nextUpdate + 1}`;
+    }
     if (awaited === undefined) return "the end of the run";
     return `${awaited.kind} ${awaited.microBatch} from stage ${awaited.stage}`;
   }
@@ -196,11 +209,21 @@ export class StageRun {
       window: VALIDATION_WINDOW,
     });
     const { schedule, inFlight } = settings;
-    const order = operations({ schedule, inFlight, stage, stages }, calendar);
+    const position = { schedule, inFlight, stage, stages, norms: needsNorms(settings.clip) };
+    const neighbours = { producers, consumers };
+    const clip = new GradientClip({
+      clip: settings.clip,
+      weights: this.#o.weights,
+      neighbours,
+      send: (message) => this.#mail.sendNorm(message),
+    });
     const validated = new Set(calendar.validations);
-    const mayUpdate = (update: number) => evaluation.pending === 0 || !validated.has(update + 1);
-    const machine = new StageMachine(order, { producers, consumers }, mayUpdate);
-    this.#course = { calendar, evaluation, machine };
+    const mayUpdate = (update: number) =>
+      (evaluation.pending === 0 || !validated.has(update + 1)) && clip.ready(update);
+    const machine = new StageMachine(operations(position, calendar), neighbours, mayUpdate);
+    const { executor, manifest } = this.#o;
+    const data = source && new StageData(source, executor, manifest, terms.shape.batch_size);
+    this.#course = { calendar, evaluation, machine, clip, data };
     this.#mail.sendBegin(text);
     this.#o.observer.begun?.(calendar, terms);
     this.#wake();
@@ -257,28 +280,19 @@ export class StageRun {
       case "step":
         await this.#step(operation.microBatch);
         break;
+      case "norm":
+        await this.#started().clip.contribute(operation.update);
+        break;
       case "update":
         await this.#update(operation.update);
     }
     machine.completed();
   }
 
-  /** Reads the data of micro-batch `m` that no other stage sends. */
-  #fill(m: number, place: Place): void {
-    const { source, manifest, executor } = this.#o;
-    if (source === undefined) return;
-    for (const { value, from } of manifest.inputs) {
-      if (from === "data") source.fill(value, place, executor.input(m, value, place.samples));
-    }
-    for (const { value } of manifest.relays) {
-      source.fill(value, place, executor.input(m, value, place.samples));
-    }
-  }
-
   async #forward(m: number): Promise<void> {
     const { executor, versions } = this.#o;
     const place = this.#started().calendar.place(m);
-    this.#fill(m, place);
+    await this.#started().data?.fill(m, place);
     await executor.forward(m, place.samples, versions.stash(m));
     this.#mail.sendForward(m, place, versions.version);
   }
@@ -296,7 +310,7 @@ export class StageRun {
   async #step(m: number): Promise<void> {
     const { executor, versions, observer } = this.#o;
     const place = this.#started().calendar.place(m);
-    this.#fill(m, place);
+    await this.#started().data?.fill(m, place);
     await this.#mail.gradientsSent(m);
     const options = { scale: place.scale, first: this.#opensUpdate(m) };
     const loss = await executor.step(m, place.samples, versions.buffer, options);
@@ -318,10 +332,11 @@ export class StageRun {
 
   async #update(update: number): Promise<void> {
     const { weights, versions, executor, rate, observer } = this.#o;
-    const { calendar, evaluation } = this.#started();
+    const { calendar, evaluation, clip } = this.#started();
     const { from, to, version } = versions.advance();
     const learningRate = rate(update, calendar);
-    await weights.update(from, to, { rate: learningRate, update });
+    const gradientScale = await clip.factor(update);
+    await weights.update(from, to, { rate: learningRate, update, gradientScale });
     observer.updated?.(update, learningRate);
     const due = calendar.validations.filter((validated) => validated === version);
     if (due.length > 0) await executor.keepStatistics();
@@ -329,16 +344,12 @@ export class StageRun {
   }
 
   async #validate(step: EvaluationStep): Promise<void> {
-    const { executor, versions, source, manifest, observer } = this.#o;
-    const { calendar, evaluation } = this.#started();
+    const { executor, versions, observer } = this.#o;
+    const { calendar, evaluation, data } = this.#started();
     const samples = calendar.validationSamples(step.batch);
     const start = step.batch * calendar.shape.batch_size;
     const slot = this.#sequence(step.validation, step.batch) % VALIDATION_WINDOW;
-    const own = manifest.inputs.filter(({ from }) => from === "data");
-    for (const { value } of [...own, ...manifest.relays]) {
-      const target = executor.validationInput(slot, value, samples);
-      source?.fillValidation(value, start, samples, target);
-    }
+    await data?.fillValidation(slot, start, samples);
     const loss = await executor.evaluate(slot, samples, versions.pinned(step.version));
     if (loss !== undefined) observer.validated?.(step, slot, samples, loss);
     this.#mail.sendValidation(step, slot, samples);

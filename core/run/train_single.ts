@@ -1,14 +1,16 @@
 import { join } from "node:path";
+import type { Graph } from "../onnx/mod.ts";
 import { Runtime } from "../runtime/mod.ts";
 import type { Device } from "../runtime/mod.ts";
-import { buildPrograms, masksFor } from "../training/mod.ts";
+import { buildPrograms, checkGroups, masksFor } from "../training/mod.ts";
 import type { StageProgram } from "../training/mod.ts";
 import { labelsOf } from "./clusterize.ts";
-import type { Config } from "./config.ts";
 import { withTensors, writeTrained } from "./fuse.ts";
-import { inModelFile, loadModel } from "./model_file.ts";
+import { timeFormulations } from "./formulation_times.ts";
+import { inModelFile, loadModel, sizesOfData } from "./model_file.ts";
 import type { LoadedModel } from "./model_file.ts";
 import { moveAside } from "./metrics_files.ts";
+import { exists, NodeData } from "./node_data.ts";
 import { openStage } from "./open_stage.ts";
 import { RunData } from "./run_data.ts";
 import { saveState, storedStage } from "./stage_files.ts";
@@ -17,11 +19,24 @@ import { settingsOf, termsOf, trainStage } from "./train_stage.ts";
 
 /** The whole model as one stage. */
 async function wholeProgram(
-  config: Config,
+  { config, home, host }: LocalTraining,
   model: LoadedModel,
+  runtime: Runtime,
   device: Device,
 ): Promise<StageProgram> {
   const labels = await labelsOf(config, model);
+  const { root, formulations: cache } = new NodeData(home);
+  const formulations = await inModelFile(model.file, () =>
+    timeFormulations({
+      runtime,
+      ...model,
+      batch: config.batch_size,
+      // What is fastest on this processor says nothing of another device.
+      ...(device === "cpu" ? { cache } : { budget_ms: 0 }),
+      say: (message) => host.emit({ event: "log", message }),
+    }));
+  if (await exists(root)) await formulations.save();
+  checkGroups(config.optimizer, model.graph);
   const [program] = await inModelFile(model.file, () =>
     buildPrograms({
       graph: model.graph,
@@ -30,9 +45,12 @@ async function wholeProgram(
       recompute: [false],
       batch: config.batch_size,
       loss: config.loss,
-      ...(labels === undefined ? {} : { labels }),
+      labels,
+      freeze: config.freeze,
       labelsFrom: "root",
       maskAs: masksFor(device),
+      threads: runtime.threads,
+      choose: formulations.choose,
     }));
   return program!;
 }
@@ -47,13 +65,18 @@ export async function trainSingle(o: LocalTraining): Promise<string[]> {
   const threads = request.threads ?? (config.threads === "auto" ? undefined : config.threads);
   const device = request.device ?? config.device;
   // What is traced and folded must not depend on where the model is trained.
-  const { evaluate } = Runtime.open(threads === undefined ? {} : { threads });
+  using onHost = Runtime.open(threads === undefined ? {} : { threads });
   using runtime = Runtime.open({ device });
-  const model = await loadModel(config.model, evaluate, config.batch_size);
-  const stored = storedStage(await wholeProgram(config, model, device));
+  const sizes = (graph: Graph) => sizesOfData(graph, config.data.train);
+  const model = await loadModel(config.model, onHost.evaluate, sizes);
+  const stored = storedStage(await wholeProgram(o, model, onHost, device));
   const settings = settingsOf(config, { schedule: config.schedule, inFlight: 1 });
   await using stage = await openStage(runtime, stored, settings);
-  const source = await RunData.open(stored.manifest.inputs, { ...config.data, seed: config.seed });
+  using source = await RunData.open(stored.manifest.inputs, {
+    ...config.data,
+    seed: config.seed,
+    warn: (message) => host.emit({ event: "warning", message }),
+  });
   let files: string[] = [];
   await trainStage({
     node: "this process",
@@ -67,7 +90,7 @@ export async function trainSingle(o: LocalTraining): Promise<string[]> {
     host,
     save: async () => {
       if (!config.save) return;
-      const graph = withTensors(model.graph, await stage.tensors(), model.file);
+      const graph = withTensors(model.whole, await stage.tensors(), model.file);
       files = await writeTrained(graph, { out, force: request.force });
     },
     broken: async (progress) => {

@@ -50,6 +50,7 @@ export function settingsOf(
     microBatches: microBatchesOf(config),
     updateFrequency: config.update_frequency,
     optimizer: config.optimizer,
+    clip: config.clip,
     learningRate: config.lr_schedule,
     seed: config.seed,
     shuffle: config.data.shuffle,
@@ -67,6 +68,7 @@ export function termsOf(
     settings,
     shape: {
       epochs: config.epochs,
+      ...(config.max_updates === undefined ? {} : { max_updates: config.max_updates }),
       samples: o.source.samples,
       batch_size: o.batchSize,
       micro_batches: settings.microBatches,
