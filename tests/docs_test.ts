@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { verbs } from "../cli/main.ts";
 import { buildProgram } from "../cli/program.ts";
 import { parseConfig } from "../core/run/config.ts";
+import { EXAMPLES } from "../examples/list.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
@@ -13,12 +14,13 @@ interface Page {
   readonly text: string;
 }
 
-/** README and every page of docs. */
+/** README, every page of docs, and those of the examples. */
 async function pages(): Promise<Page[]> {
   const files = [join(ROOT, "README.md")];
   for await (const { name } of Deno.readDir(join(ROOT, "docs"))) {
     if (name.endsWith(".md")) files.push(join(ROOT, "docs", name));
   }
+  files.push(...EXAMPLES.map(({ name }) => join(ROOT, "examples", name, "README.md")));
   return await Promise.all(
     files.sort().map(async (file) => ({ file, text: await Deno.readTextFile(file) })),
   );
