@@ -1,5 +1,11 @@
 import { EXIT, RavnError } from "../core/error.ts";
-import type { Inputs, VerifyReport, VerifyRequest, VerifyRow } from "../core/run/requests.ts";
+import type {
+  Coverage,
+  Inputs,
+  VerifyReport,
+  VerifyRequest,
+  VerifyRow,
+} from "../core/run/requests.ts";
 import type { Terminal } from "./output.ts";
 import type { Column } from "./table.ts";
 import { dimensionSizes, inputFiles, positiveNumber, seconds, wholeNumber } from "./values.ts";
@@ -8,7 +14,7 @@ import { verb } from "./verb.ts";
 type Flags = {
   inputs?: Inputs;
   size?: ReadonlyMap<string, number>;
-  batch: number;
+  batch?: number;
   seed: number;
   tolerance: number;
   seconds: number;
@@ -37,10 +43,14 @@ export const verify = verb<VerifyOptions>({
       .argument("<model.onnx>", "model whose gradients are compared with finite differences")
       .option("--inputs <[input=]file>", "samples; once for each input, or one .npz", inputFiles)
       .option("--size <dimension=n>", "size of a free dimension, if not the batch", dimensionSizes)
-      .option("--batch <n>", "samples to run at a time", wholeNumber(1), 4)
+      .option(
+        "--batch <n>",
+        "samples to run at a time; 4, or fewer where the model is large",
+        wholeNumber(1),
+      )
       .option("--seed <n>", "of made-up inputs and directions", wholeNumber(), 1)
       .option("--tolerance <x>", "relative error that counts as none", positiveNumber, 0.01)
-      .option("--seconds <s>", "for operators and parameters together", seconds, 60)
+      .option("--seconds <s>", "time for all together", seconds, 60)
       .option("--all", "show every operator and parameter, not only the worst"),
   read: (command) => {
     const { inputs, size, all, ...flags } = command.opts<Flags>();
@@ -56,18 +66,25 @@ export const verify = verb<VerifyOptions>({
     const report = await engine.verify(request);
     terminal.event({ event: "verify", ...report });
     print(terminal, report, all);
-    if (report.passed) return;
+    if (report.verdict === "incomplete") throw incomplete(report);
+    if (report.verdict === "pass") return;
     const wrong = report.rows.filter(({ verdict }) => verdict === "differs");
-    const [first] = wrong;
     throw new RavnError(
-      first === undefined
-        ? `${report.file}: no gradient of the whole model could be measured; try --inputs`
-        : `${report.file}: gradients differ from finite differences in ${wrong.length} places, ` +
-          `the worst at ${what(report.worst ?? first)}`,
+      `${report.file}: gradients differ from finite differences in ${wrong.length} places, ` +
+        `the worst at ${what(report.worst!)}`,
       { exitCode: EXIT.failure },
     );
   },
 });
+
+/** Nothing differs, but of the whole model nothing is known. */
+function incomplete({ file, model, secondsForAll }: VerifyReport): RavnError {
+  const message = model.checked === 0
+    ? `${file}: the time was up before the whole model was looked at; ` +
+      `try --seconds ${secondsForAll}`
+    : `${file}: no gradient of the whole model could be measured; try --inputs or another --seed`;
+  return new RavnError(message, { exitCode: EXIT.incomplete });
+}
 
 const ROWS: readonly Column<VerifyRow>[] = [
   { title: "of", value: ({ kind }) => kind },
@@ -90,12 +107,9 @@ function print(terminal: Terminal, report: VerifyReport, all: boolean): void {
     .toSorted((a, b) => severity(b) - severity(a));
   terminal.table(ROWS, [...model, ...(all ? others : others.slice(0, SHOWN))]);
   terminal.line();
-  const { operators, parameters, idle } = report;
-  const count = ({ checked, of }: { checked: number; of: number }) =>
-    checked === of ? `all ${of}` : `${checked} of ${of}`;
+  const { idle } = report;
   terminal.line(
-    `${count(operators)} distinct operators and ${count(parameters)} parameters looked at, ` +
-      `with ${report.samples} samples, in ${report.seconds.toFixed(1)} s`,
+    `${coverage(report)}, with ${report.samples} samples, in ${report.seconds.toFixed(1)} s`,
   );
   const unclear = report.rows.filter(({ verdict }) => verdict === "unclear").length;
   if (unclear > 0) terminal.line(`${unclear} too flat to be measured`);
@@ -104,5 +118,14 @@ function print(terminal: Terminal, report: VerifyReport, all: boolean): void {
   if (worst !== undefined) {
     terminal.line(`worst error ${worst.relative?.toExponential(1) ?? "–"} at ${what(worst)}`);
   }
-  terminal.line(terminal.style(report.passed ? "green" : "red", report.passed ? "PASS" : "FAIL"));
+  const color = report.verdict === "pass" ? "green" : "red";
+  terminal.line(terminal.style(color, report.verdict.toUpperCase()));
+}
+
+/** What was looked at, and how long all would take. */
+function coverage({ model, operators, parameters, secondsForAll }: VerifyReport): string {
+  const count = ({ checked, of }: Coverage) => checked === of ? `all ${of}` : `${checked} of ${of}`;
+  const more = secondsForAll === undefined ? "" : ` (--seconds ${secondsForAll} looks at all)`;
+  return `looked at ${count(model)} directions of the whole model, ${count(operators)} kinds of ` +
+    `operator and ${count(parameters)} parameters${more}`;
 }

@@ -5,6 +5,8 @@ export const EXIT = {
   failure: 1,
   /** The command line, the configuration or an input file is wrong. */
   usage: 2,
+  /** A check ended without a verdict: the time was too short, or nothing could be measured. */
+  incomplete: 3,
   /** Stopped by Ctrl-C. */
   interrupted: 130,
 } as const;

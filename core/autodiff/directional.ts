@@ -5,7 +5,7 @@ import type { Random } from "../random.ts";
 export type Point = ReadonlyMap<string, Tensor>;
 
 /** A change of some values: for each name as many numbers as it has elements. */
-export type Direction = ReadonlyMap<string, Float64Array>;
+export type Direction = ReadonlyMap<string, Float32Array>;
 
 /** The derivative along a direction, measured with one step h. */
 export interface Slope {
@@ -59,9 +59,16 @@ export function sizeOf(value: Tensor): number {
   return seen[seen.length >> 1] ?? 0.1;
 }
 
+/** Fills `target` with numbers of mean 0 and variance 1, uniform in (-√3, √3). */
+function drawInto(target: Float32Array, random: Random): void {
+  const half = 2 ** 31;
+  const factor = Math.sqrt(3) / half;
+  for (let i = 0; i < target.length; i++) target[i] = (random.next() + 0.5 - half) * factor;
+}
+
 /**
- * A random direction: v ~ N(0, s²) with s the size of the value, or the element's own size where
- * `relative`, which leaves signs as they are. Elements that are not finite stay.
+ * A random direction: v uniform with variance s², s the size of the value, or the element's own
+ * size where `relative`, which leaves signs as they are. Elements that are not finite stay.
  */
 export function randomDirection(
   point: Point,
@@ -69,17 +76,37 @@ export function randomDirection(
   random: Random,
   relative = false,
 ): Direction {
-  return new Map([...names].map((name): [string, Float64Array] => {
+  return new Map([...names].map((name): [string, Float32Array] => {
     const value = point.get(name)!;
     const size = sizeOf(value);
     const x = numbers(value);
-    const drawn = new Float64Array(x.length);
+    const drawn = new Float32Array(x.length);
+    drawInto(drawn, random);
     for (let i = 0; i < x.length; i++) {
-      const v = random.normal() * (relative ? Math.abs(x[i]!) : size);
+      const v = drawn[i]! * (relative ? Math.abs(x[i]!) : size);
       drawn[i] = Number.isFinite(x[i]!) ? v : 0;
     }
     return [name, drawn];
   }));
+}
+
+/**
+ * A random direction in which values of large gradients move less, so that the share of a value in
+ * the slope, √Σ(g·v)² over its elements, is at most the median share.
+ */
+export function balancedDirection(point: Point, gradients: Point, random: Random): Direction {
+  const direction = randomDirection(point, gradients.keys(), random);
+  const shares = new Map(
+    [...direction].map(([name, v]) => [name, slopeSize(gradients, new Map([[name, v]]))]),
+  );
+  const rising = [...shares.values()].filter((share) => share > 0).sort((a, b) => a - b);
+  const median = rising[rising.length >> 1] ?? 0;
+  for (const [name, v] of direction) {
+    const share = shares.get(name)!;
+    if (share <= median) continue;
+    for (let i = 0; i < v.length; i++) v[i]! *= median / share;
+  }
+  return direction;
 }
 
 /** Elements of a steepest direction are at most this many sizes of their value long. */
@@ -95,16 +122,18 @@ export function steepestDirection(point: Point, gradients: Point): Direction {
     const size = sizeOf(point.get(name)!);
     const values = numbers(gradient);
     count += values.length;
-    for (const g of values) {
-      square += (g * size) ** 2;
-      largest = Math.max(largest, Math.abs(g * size));
+    for (let i = 0; i < values.length; i++) {
+      const length = Math.abs(values[i]! * size);
+      square += length * length;
+      if (length > largest) largest = length;
     }
   }
   const factor = square === 0 ? 0 : Math.min(Math.sqrt(count / square), STEEPEST_MAX / largest);
-  return new Map([...gradients].map(([name, gradient]): [string, Float64Array] => {
+  return new Map([...gradients].map(([name, gradient]): [string, Float32Array] => {
     const size = sizeOf(point.get(name)!);
-    const v = Float64Array.from(numbers(gradient));
-    for (let i = 0; i < v.length; i++) v[i]! *= size * size * factor;
+    const g = numbers(gradient);
+    const v = new Float32Array(g.length);
+    for (let i = 0; i < v.length; i++) v[i] = g[i]! * size * size * factor;
     return [name, v];
   }));
 }
@@ -124,14 +153,18 @@ export function movedPoint(point: Point, direction: Direction, step: number): Po
   return moved;
 }
 
-/** Weights N(0, 1) for the float values of a run; 0 for elements that are not finite. */
+/**
+ * Weights of mean 0 and variance 1, uniform, for the float values of a run; 0 for elements that are
+ * not finite.
+ */
 export function lossWeights(values: Point, random: Random): Map<string, Tensor> {
   const weights = new Map<string, Tensor>();
   for (const [name, value] of values) {
     if (!isFloat(value.dtype)) continue;
     const y = numbers(value);
     const drawn = new Float32Array(y.length);
-    for (let i = 0; i < y.length; i++) drawn[i] = Number.isFinite(y[i]!) ? random.normal() : 0;
+    drawInto(drawn, random);
+    for (let i = 0; i < y.length; i++) if (!Number.isFinite(y[i]!)) drawn[i] = 0;
     weights.set(name, ofType(value, drawn));
   }
   return weights;
@@ -148,10 +181,23 @@ function ofType(like: Tensor, values: Float32Array<ArrayBuffer> | Float64Array):
 export function weightedLoss(values: Point, weights: Point): number {
   let sum = 0;
   for (const [name, weight] of weights) {
-    const [y, w] = [numbers(values.get(name)!), numbers(weight)];
-    for (let i = 0; i < w.length; i++) if (w[i] !== 0) sum += w[i]! * y[i]!;
+    sum += weightedSum(numbers(values.get(name)!), numbers(weight));
   }
   return sum;
+}
+
+/** Σ w·y in four sums side by side; what has no weight need not be finite. */
+function weightedSum(y: ArrayLike<number>, w: ArrayLike<number>): number {
+  let a = 0, b = 0, c = 0, d = 0;
+  const whole = w.length - w.length % 4;
+  for (let i = 0; i < whole; i += 4) {
+    if (w[i] !== 0) a += w[i]! * y[i]!;
+    if (w[i + 1] !== 0) b += w[i + 1]! * y[i + 1]!;
+    if (w[i + 2] !== 0) c += w[i + 2]! * y[i + 2]!;
+    if (w[i + 3] !== 0) d += w[i + 3]! * y[i + 3]!;
+  }
+  for (let i = whole; i < w.length; i++) if (w[i] !== 0) a += w[i]! * y[i]!;
+  return a + b + c + d;
 }
 
 /** √Σ(w·y)²: what the rounding errors of L are a part of. */
@@ -164,6 +210,13 @@ export function lossSize(values: Point, weights: Point): number {
   return Math.sqrt(sum);
 }
 
+/** ⟨g, v⟩, the derivative along a direction. */
+export function slopeOf(gradients: Point, direction: Direction): number {
+  let sum = 0;
+  for (const [name, v] of direction) sum += weightedSum(numbers(gradients.get(name)!), v);
+  return sum;
+}
+
 /** √Σ(g·v)²: the size of ⟨g, v⟩ for a random v. */
 export function slopeSize(gradients: Point, direction: Direction): number {
   let sum = 0;
@@ -172,6 +225,26 @@ export function slopeSize(gradients: Point, direction: Direction): number {
     for (let i = 0; i < v.length; i++) sum += (g[i]! * v[i]!) ** 2;
   }
   return Math.sqrt(sum);
+}
+
+/** Part of L by which a step should change it: far from rounding errors, and from kinks. */
+const CHANGE = 2 ** -10;
+
+/**
+ * The steps in the order in which they tell most: first those that change L by a small part of it.
+ *
+ * @param slope size of the derivative
+ * @param loss √Σ(w·y)²
+ */
+export function stepsFor(slope: number, loss: number): number[] {
+  const best = slope === 0 ? 1 : CHANGE * loss / slope;
+  const near = Math.log2(Math.min(Math.max(best, STEPS.at(-1)!), STEPS[0]!));
+  return STEPS.toSorted((a, b) => Math.abs(Math.log2(a) - near) - Math.abs(Math.log2(b) - near));
+}
+
+/** Whether a judgement by some of the steps is so clear that the others need not be asked. */
+export function isSettled({ verdict, relative }: Judgement, tolerance: number): boolean {
+  return verdict === "agrees" && relative <= tolerance;
 }
 
 /** One slope by a central difference; `loss` runs the graph. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { numbers, type Tensor, tensor } from "../onnx/mod.ts";
 import { Random } from "../random.ts";
 import {
+  balancedDirection,
   judge,
   type Judgement,
   lossWeights,
@@ -12,6 +13,7 @@ import {
   slopeSize,
   steepestDirection,
   STEPS,
+  stepsFor,
 } from "./directional.ts";
 
 const floats = (...values: number[]) => tensor("float32", [values.length], values);
@@ -87,4 +89,22 @@ Deno.test("the steepest direction follows the gradient within three sizes", () =
   const [first, ...others] = direction.get("x")!;
   assert.ok(first! > 0 && first! <= 3 * sizeOf(at) + 1e-9);
   assert.deepEqual(others, [0, 0, 0]);
+});
+
+Deno.test("steps that change L by about a thousandth come first", () => {
+  assert.equal(stepsFor(1, 1)[0], 2 ** -9);
+  assert.equal(stepsFor(2 ** 5, 1)[0], 2 ** -15);
+  assert.equal(stepsFor(0, 1)[0], STEPS[0]);
+  assert.deepEqual(stepsFor(1e30, 1), STEPS.toReversed());
+});
+
+Deno.test("in a balanced direction a large gradient does not outweigh the others", () => {
+  const point: Point = new Map([["a", at], ["b", at], ["c", at]]);
+  const gradients: Point = new Map(
+    [["a", 1], ["b", 2], ["c", 1000]].map(([name, g]) => [`${name}`, floats(...Array(4).fill(g))]),
+  );
+  const direction = balancedDirection(point, gradients, new Random(1));
+  const share = (name: string) => slopeSize(gradients, new Map([[name, direction.get(name)!]]));
+  assert.ok(Math.abs(share("c") / share("b") - 1) < 1e-6 || share("c") <= share("b"));
+  assert.ok(share("a") > 0);
 });

@@ -15,6 +15,7 @@ import { ExternalData, type ExternalReader } from "./external_data.ts";
 import type { Attribute, Dimension, Graph, Node, ValueInfo } from "./graph.ts";
 import { signatureOf, withoutOmittedEnd } from "./operators.ts";
 import { inTopologicalOrder } from "./order.ts";
+import { withoutSequences } from "./sequences.ts";
 import { numericType, tensorOfProto, unshared } from "./tensor_proto.ts";
 import type { Tensor } from "./tensor.ts";
 import { withTiedProjections } from "./tied.ts";
@@ -33,8 +34,9 @@ export interface ModelSource extends GraphSource {
  * Reads an ONNX model (ModelProto, https://onnx.ai/onnx/repo-docs/IR.html). Constant nodes become
  * initializers, nodes are put in topological order, unnamed ones get a name, and the whole is
  * checked as by `checkGraph`. Dimensions without size and name are named `<value>.<position>`. A
- * model of an older opset is lifted to 13, and an output projection that is a copy of the embedding
- * is tied to it again (`withTiedProjections`).
+ * model of an older opset is lifted to 13, sequences of tensors are written out
+ * (`withoutSequences`), and an output projection that is a copy of the embedding is tied to it
+ * again (`withTiedProjections`).
  *
  * Tensors are views of `bytes`, which must not be changed afterwards.
  *
@@ -56,7 +58,7 @@ export function readModel(bytes: Uint8Array, where: ModelSource): Graph {
   const reader = new GraphReader(file, opsets, new ExternalData(where.external));
   const graph = reader.graph(model.graph!, file);
   checkGraph(graph, where);
-  return withTiedProjections(upgraded(graph, file));
+  return withTiedProjections(withoutSequences(upgraded(graph, file)));
 }
 
 function parseModel(bytes: Uint8Array, file: string): ModelProto {

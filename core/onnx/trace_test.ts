@@ -162,3 +162,23 @@ Deno.test("what does not run, or has a shape that depends on data, is refused", 
     /node 'sc' \(SequenceConstruct\): works on sequences/,
   );
 });
+
+Deno.test("large weights are fed beside the model, and only shapes are read back", async () => {
+  const weight = tensor("float32", [256, 256], new Float32Array(2 ** 16));
+  const graph = graphOf(
+    [node("Reshape", ["x", "rows"], ["r"]), node("MatMul", ["r", "w"], ["y"])],
+    {
+      inputs: [{ name: "x", dtype: "float32", shape: ["batch", 2, 256] }],
+      initializers: new Map([["w", weight], ["rows", int64s([-1, 256])]]),
+    },
+  );
+  using runtime = Runtime.open();
+  const facts = await traceFacts(graph, (model, feeds, wanted) => {
+    assert.ok(model.byteLength < weight.bytes.byteLength);
+    assert.equal(feeds.get("w"), weight);
+    assert.deepEqual(wanted, new Set());
+    return runtime.evaluate(model, feeds, wanted);
+  }, { batch: 2 });
+  assert.deepEqual(facts.get("y")!.dims, [{ perSample: 2 }, 256]);
+  assert.equal(facts.get("w")!.constant, weight);
+});

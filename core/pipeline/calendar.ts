@@ -18,6 +18,13 @@ export interface RunShape {
   readonly validation_samples: number;
   /** Updates between two validations, or 0 for one at the end of each epoch. */
   readonly validation_every: number;
+  /**
+   * Updates after which the clusters average their weights, or 0 for the end of each epoch; absent
+   * where they do not.
+   */
+  readonly reduce_every?: number;
+  /** Updates that a stage makes before it takes an average over; 0 (or absent): it waits for it. */
+  readonly reduce_delay?: number;
 }
 
 /** Where a micro-batch stands in the run. All numbers count from 0. */
@@ -91,20 +98,22 @@ export class Calendar {
   }
 
   #validations(): number[] {
-    const { validation_every, validation_samples, update_frequency } = this.shape;
+    const { validation_every, validation_samples } = this.shape;
     if (validation_samples === 0) return [];
     const versions: number[] = [];
     if (validation_every > 0) {
       for (let v = validation_every; v <= this.updates; v += validation_every) versions.push(v);
     } else {
       const last = Math.ceil(this.epochs);
-      for (let epoch = 1; epoch <= last; epoch++) {
-        const done = epoch * this.batchesPerEpoch;
-        const version = epoch === last ? this.updates : Math.floor(done / update_frequency);
-        versions.push(version);
-      }
+      for (let epoch = 1; epoch <= last; epoch++) versions.push(this.#versionAfter(epoch));
     }
     return [...versions, this.updates];
+  }
+
+  /** The version that stands for the first `epochs` epochs: the last one that is made of them. */
+  #versionAfter(epochs: number): number {
+    if (epochs >= this.epochs) return this.updates;
+    return Math.floor(epochs * this.batchesPerEpoch / this.shape.update_frequency);
   }
 
   /** Where micro-batch `m` of the run stands. */
@@ -136,6 +145,60 @@ export class Calendar {
       update,
       closesUpdate: part === parts - 1 && index === first + batchesInUpdate - 1,
     };
+  }
+
+  /** Whether the clusters begin to average a version once it is made. */
+  reduces(version: number): boolean {
+    return this.nextReduction(version - 1) === version;
+  }
+
+  /** The first version after `version` that the clusters average: the last of the run is one. */
+  nextReduction(version: number): number | undefined {
+    const { reduce_every, reduce_delay = 0 } = this.shape;
+    if (reduce_every === undefined || version >= this.updates) return undefined;
+    const next = this.#regular(Math.max(0, version), 1);
+    // An average that would be there when the last one begins is left to that.
+    return next + reduce_delay < this.updates ? next : this.updates;
+  }
+
+  /** The version to be averaged regularly that is nearest after (1) or before (−1) `version`. */
+  #regular(version: number, side: 1 | -1): number {
+    const { reduce_every = 0, update_frequency } = this.shape;
+    if (reduce_every > 0) {
+      return side === 1
+        ? (Math.floor(version / reduce_every) + 1) * reduce_every
+        : (Math.ceil(version / reduce_every) - 1) * reduce_every;
+    }
+    const epochs = (reached: number) =>
+      Math.ceil(reached * update_frequency / this.batchesPerEpoch);
+    return this.#versionAfter(side === 1 ? epochs(version + 1) : epochs(version) - 1);
+  }
+
+  /**
+   * The version whose average is taken over once `version` is made, if there is one: that of
+   * `reduce_delay` updates before, but no later than the next average begins.
+   */
+  adopts(version: number): number | undefined {
+    const { reduce_delay = 0 } = this.shape;
+    if (reduce_delay === 0 || version === this.updates) {
+      return this.reduces(version) ? version : undefined;
+    }
+    const before = version - reduce_delay;
+    if (before > 0 && this.reduces(before) && this.nextReduction(before)! >= version) return before;
+    if (!this.reduces(version)) return undefined;
+    const last = this.#regular(version, -1);
+    return last > 0 && last > before ? last : undefined;
+  }
+
+  /** Whether the stages wait for the average of `version`, and go on with nothing else. */
+  isBarrier(version: number): boolean {
+    return this.adopts(version) === version;
+  }
+
+  /** The first version after `version` whose average the stages wait for. */
+  nextBarrier(version: number): number | undefined {
+    const next = this.nextReduction(version);
+    return next === undefined || !this.shape.reduce_delay ? next : this.updates;
   }
 
   /** Number of micro-batches in batch `index` of the run. */

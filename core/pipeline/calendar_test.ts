@@ -57,6 +57,35 @@ Deno.test("a validation follows each epoch, and one the whole run", () => {
   assert.deepEqual(new Calendar(shape({ validation_samples: 0 })).validations, []);
 });
 
+Deno.test("clusters average after each epoch or every n updates, and once at the end", () => {
+  const reductions = (changes: Partial<RunShape>) => {
+    const calendar = new Calendar(shape(changes));
+    const versions = Array.from({ length: calendar.updates }, (_, i) => i + 1);
+    return versions.filter((version) => calendar.reduces(version));
+  };
+  assert.deepEqual(reductions({}), []);
+  assert.deepEqual(reductions({ reduce_every: 0 }), [3, 6]);
+  assert.deepEqual(reductions({ reduce_every: 0, update_frequency: 2 }), [1, 3]);
+  assert.deepEqual(reductions({ reduce_every: 0, update_frequency: 4 }), [2]);
+  assert.deepEqual(reductions({ reduce_every: 4 }), [4, 6]);
+  assert.deepEqual(reductions({ reduce_every: 2 }), [2, 4, 6]);
+  assert.deepEqual(reductions({ reduce_every: 100, max_updates: 4 }), [4]);
+  const calendar = new Calendar(shape({ reduce_every: 4 }));
+  assert.deepEqual([3, 4, 6].map((version) => calendar.isBarrier(version)), [false, true, true]);
+});
+
+Deno.test("averages are taken over later, but before the next one, and the last at once", () => {
+  const adopted = (reduce_every: number, reduce_delay: number) => {
+    const calendar = new Calendar(shape({ epochs: 4, reduce_every, reduce_delay }));
+    return Array.from({ length: calendar.updates }, (_, i) => calendar.adopts(i + 1) ?? 0);
+  };
+  assert.deepEqual(adopted(3, 0), [0, 0, 3, 0, 0, 6, 0, 0, 9, 0, 0, 12]);
+  assert.deepEqual(adopted(3, 1), [0, 0, 0, 3, 0, 0, 6, 0, 0, 9, 0, 12]);
+  assert.deepEqual(adopted(3, 2), [0, 0, 0, 0, 3, 0, 0, 6, 0, 0, 9, 12]);
+  assert.deepEqual(adopted(3, 3), [0, 0, 0, 0, 0, 3, 0, 0, 6, 0, 0, 12]);
+  assert.deepEqual(adopted(2, 5), [0, 0, 0, 2, 0, 4, 0, 0, 0, 0, 6, 12]);
+});
+
 Deno.test("a run may end within an epoch", () => {
   for (const micro_batches of [1, 3]) {
     const calendar = new Calendar(shape({ max_updates: 4, micro_batches }));

@@ -69,7 +69,8 @@ class FakeStage {
       return false;
     } else {
       if (operation.type === "update") this.#update(calendar);
-      else if (operation.type !== "norm") this.#compute(operation.type, operation.microBatch);
+      else if ("microBatch" in operation) this.#compute(operation.type, operation.microBatch);
+      else this.#average(operation.type, operation.update + 1, calendar);
       this.machine.completed();
     }
     return true;
@@ -91,6 +92,14 @@ class FakeStage {
     for (const due of calendar.validations) {
       if (due === version) this.evaluation.due(this.weights.pin());
     }
+  }
+
+  /** A mean takes the place of weights that nothing uses yet. */
+  #average(type: "norm" | "reduce" | "adopt", version: number, calendar: Calendar): void {
+    assert.equal(this.weights.version, version);
+    if (calendar.isBarrier(version)) assert.equal(this.#under, 0, "the pipeline has drained");
+    if (type !== "adopt") return;
+    for (let m = 0; m < this.versions.length; m++) assert.ok(this.versions[m]! < version);
   }
 
   #compute(type: "forward" | "backward" | "step", index: number): void {
@@ -169,6 +178,12 @@ const calendar = new Calendar({
   validation_every: 0,
 });
 
+/** All versions that clusters average. */
+function reductionsOf(calendar: Calendar): number[] {
+  const versions = Array.from({ length: calendar.updates }, (_, i) => i + 1);
+  return versions.filter((version) => calendar.reduces(version));
+}
+
 Deno.test("every schedule ends, whatever the order of messages, with the same versions", () => {
   for (const schedule of ["async", "gpipe", "1f1b"] as const) {
     for (const stages of [1, 2, 3, 5]) {
@@ -183,6 +198,64 @@ Deno.test("every schedule ends, whatever the order of messages, with the same ve
       }
     }
   }
+});
+
+Deno.test("a stage averages each version that is due, once, in an empty pipeline", () => {
+  for (const schedule of ["async", "gpipe", "1f1b"] as const) {
+    for (const reduce_every of [0, 1, 3, 100]) {
+      const averaging = new Calendar({ ...calendar.shape, reduce_every });
+      for (const stages of [1, 3]) {
+        simulate({ schedule, stages, inFlight: 3, calendar: averaging, seed: reduce_every });
+        for (let stage = 0; stage < stages; stage++) {
+          const order = [...operations({ schedule, stage, stages, inFlight: 3 }, averaging)];
+          const of = (type: string) =>
+            order.flatMap((o) => o.type === type && "update" in o ? [o.update + 1] : []);
+          assert.deepEqual(of("reduce"), reductionsOf(averaging));
+          assert.deepEqual(of("adopt"), reductionsOf(averaging));
+          order.forEach((operation, i) => {
+            if (operation.type !== "reduce") return;
+            assert.deepEqual(order[i - 1], { type: "update", update: operation.update });
+          });
+          const without = [...operations({ schedule, stage, stages, inFlight: 3 }, calendar)];
+          const kept = order.filter(({ type }) => type !== "reduce" && type !== "adopt");
+          assert.equal(kept.length, without.length);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("averages that are taken over later change no weights that are in use", () => {
+  for (const schedule of ["async", "gpipe", "1f1b"] as const) {
+    for (const [reduce_every, reduce_delay] of [[0, 1], [1, 1], [2, 1], [3, 2]] as const) {
+      const shape = { ...calendar.shape, micro_batches: 2, reduce_every, reduce_delay };
+      const averaging = new Calendar(shape);
+      for (const seed of [1, 2, 3]) {
+        simulate({ schedule, stages: 3, inFlight: 4, calendar: averaging, seed });
+      }
+      const order = [...operations({ schedule, stage: 0, stages: 3, inFlight: 4 }, averaging)];
+      const turns = order.flatMap(({ type }) => type === "reduce" || type === "adopt" ? type : []);
+      turns.forEach((turn, i) => assert.equal(turn, i % 2 === 0 ? "reduce" : "adopt"));
+      assert.equal(turns.length, 2 * reductionsOf(averaging).length);
+    }
+  }
+});
+
+Deno.test("an average that is not complete is waited for", () => {
+  let complete = false;
+  const shape = { ...calendar.shape, epochs: 1, reduce_every: 100, validation_samples: 0 };
+  const machine = new StageMachine(
+    operations({ schedule: "async", stage: 0, stages: 1, inFlight: 1 }, new Calendar(shape)),
+    { producers: [], consumers: [] },
+    () => true,
+    () => complete,
+  );
+  while (machine.next() !== undefined) machine.completed();
+  assert.ok(machine.adopts && !machine.finished && machine.awaits === undefined);
+  complete = true;
+  assert.equal(machine.next()?.type, "adopt");
+  machine.completed();
+  assert.ok(machine.finished);
 });
 
 Deno.test("synchronous schedules never compute with old weights", () => {

@@ -18,7 +18,11 @@ export type Operation =
   | { readonly type: "step"; readonly microBatch: number }
   /** Measures the gradients of an update that is due, and tells the other stages. */
   | { readonly type: "norm"; readonly update: number }
-  | { readonly type: "update"; readonly update: number };
+  | { readonly type: "update"; readonly update: number }
+  /** Begins to average the weights that `update` made with the other clusters. */
+  | { readonly type: "reduce"; readonly update: number }
+  /** Takes over the average that was begun last, once it is there. */
+  | { readonly type: "adopt"; readonly update: number };
 
 /** A stage's position and the bound on micro-batches under way. */
 export interface StagePosition {
@@ -53,14 +57,48 @@ export function outstanding(position: StagePosition, microBatches: number): numb
  * asynchronous run gives the same numbers every time, however the messages are timed.
  */
 export function* operations(position: StagePosition, calendar: Calendar): Generator<Operation> {
+  let first = 0;
+  for (
+    let version = calendar.nextBarrier(0);
+    version !== undefined;
+    version = calendar.nextBarrier(version)
+  ) {
+    const end = firstMicroBatch(calendar, version);
+    yield* flow(position, calendar, first, end);
+    first = end;
+    yield { type: "reduce", update: version - 1 };
+    yield { type: "adopt", update: version - 1 };
+  }
+  yield* flow(position, calendar, first, calendar.microBatches);
+}
+
+/** The first micro-batch of an update, or the number of micro-batches behind the last one. */
+function firstMicroBatch(calendar: Calendar, update: number): number {
+  if (update >= calendar.updates) return calendar.microBatches;
+  let [low, high] = [0, calendar.microBatches];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (calendar.place(middle).update < update) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Micro-batches `first` to `end`, which is excluded, from an empty pipeline to an empty one. */
+function* flow(
+  position: StagePosition,
+  calendar: Calendar,
+  first: number,
+  end: number,
+): Generator<Operation> {
   if (position.schedule === "async") {
     const window = outstanding(position, calendar.shape.micro_batches);
-    yield* interleave(position, calendar, 0, calendar.microBatches, window);
+    yield* interleave(position, calendar, first, end - first, window);
     return;
   }
-  let first = 0;
-  for (let batch = 0; batch < calendar.batches; batch++) {
-    const parts = calendar.partsOf(batch);
+  while (first < end) {
+    const { epoch, batch } = calendar.place(first);
+    const parts = calendar.partsOf(epoch * calendar.batchesPerEpoch + batch);
     yield* interleave(position, calendar, first, parts, outstanding(position, parts));
     first += parts;
   }
@@ -86,7 +124,18 @@ function* interleave(
     yield { type: last ? "step" : "backward", microBatch: m };
     const { closesUpdate, update } = calendar.place(m);
     if (closesUpdate && position.norms === true) yield { type: "norm", update };
-    if (closesUpdate) yield { type: "update", update };
+    if (closesUpdate) {
+      yield { type: "update", update };
+      yield* averagesAt(calendar, update);
+    }
     if (!last && m + window < first + count) yield { type: "forward", microBatch: m + window };
   }
+}
+
+/** What becomes of averages that go on beside the training, once `update` is made. */
+function* averagesAt(calendar: Calendar, update: number): Generator<Operation> {
+  const version = update + 1;
+  if (calendar.isBarrier(version)) return;
+  if (calendar.adopts(version) !== undefined) yield { type: "adopt", update };
+  if (calendar.reduces(version)) yield { type: "reduce", update };
 }

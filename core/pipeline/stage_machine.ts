@@ -26,20 +26,24 @@ export class StageMachine {
   readonly #backwards: Map<number, number>;
   #next: Operation | undefined;
   readonly #mayUpdate: (update: number) => boolean;
+  readonly #mayAdopt: () => boolean;
 
   /**
    * @param mayUpdate false holds an update back: while a validation keeps the weights, or the norm
    *   of its gradients is not known
+   * @param mayAdopt false holds an average back that is not complete
    */
   constructor(
     order: Iterable<Operation>,
     neighbours: Neighbours,
     mayUpdate: (update: number) => boolean = () => true,
+    mayAdopt: () => boolean = () => true,
   ) {
     this.#order = order[Symbol.iterator]();
     this.#forwards = new Map(neighbours.producers.map((stage) => [stage, 0]));
     this.#backwards = new Map(neighbours.consumers.map((stage) => [stage, 0]));
     this.#mayUpdate = mayUpdate;
+    this.#mayAdopt = mayAdopt;
     this.#advance();
   }
 
@@ -86,6 +90,11 @@ export class StageMachine {
     return this.#next?.type === "update" ? this.#next.update : undefined;
   }
 
+  /** Whether an average is to be taken over next, complete or not. */
+  get adopts(): boolean {
+    return this.#next?.type === "adopt";
+  }
+
   /** The message it waits for; undefined where it waits for none. */
   get awaits(): Awaited | undefined {
     const operation = this.#next;
@@ -100,6 +109,7 @@ export class StageMachine {
 
   #ready(operation: Operation): boolean {
     if (operation.type === "update") return this.#mayUpdate(operation.update);
+    if (operation.type === "adopt") return this.#mayAdopt();
     return this.awaits === undefined;
   }
 }

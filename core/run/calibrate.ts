@@ -6,7 +6,7 @@ import type { Facts, Graph, Node } from "../onnx/mod.ts";
 import { costKey } from "../planning/mod.ts";
 import type { OperatorTime, OperatorTimes } from "../planning/mod.ts";
 import { Random } from "../random.ts";
-import { alignedBytes } from "../runtime/mod.ts";
+import { alignedBytes, freeBytes } from "../runtime/mod.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import { assemble, modelTensors, portOf, trainedValues } from "../training/mod.ts";
 import type { Piece, Port } from "../training/mod.ts";
@@ -181,17 +181,18 @@ export async function fastest(
   toBeat: number = Infinity,
 ): Promise<number> {
   using session = await runtime.session(model);
+  using values = new DisposableStack();
   using binding = session.binding();
   const random = new Random(1);
   for (const { name } of session.inputs) {
     const { dtype, dims } = ports.find(({ value }) => value === name)!;
     const size = dimsAt(dims, batch);
-    const bytes = alignedBytes(byteCount(dtype, size));
+    const bytes = values.adopt(alignedBytes(byteCount(dtype, size)), freeBytes);
     if (dtype === "float32") {
       const floats = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
       for (let i = 0; i < floats.length; i++) floats[i] = random.uniform() + 0.1;
     }
-    binding.input(name, runtime.value(dtype, size, bytes));
+    binding.input(name, values.use(runtime.value(dtype, size, bytes)));
   }
   for (const { name } of session.outputs) binding.outputAuto(name);
   await binding.runAsync();

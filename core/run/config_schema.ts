@@ -3,6 +3,7 @@ import { meaningOf } from "./config_keys.ts";
 import { dataPart, dataWorkers } from "./data_schema.ts";
 import { clip, integer, loss, optimizer, positive, schedule } from "./config_training.ts";
 import { DEVICES, RECOMPUTES, SPLITS } from "./requests.ts";
+import { SHARDS } from "./sharded_source.ts";
 
 const path = z.string().min(1);
 const auto = z.literal("auto");
@@ -28,6 +29,7 @@ export const configSchema = z.strictObject({
     train: dataPart,
     validation: described("data.validation", dataPart.optional()),
     shuffle: described("data.shuffle", z.boolean().default(true)),
+    shard: described("data.shard", z.enum(SHARDS).default("disjoint")),
     workers: described("data.workers", dataWorkers.default("auto")),
   }),
   val_freq: described("val_freq", z.union([z.literal("epoch"), positive]).default("epoch")),
@@ -36,6 +38,11 @@ export const configSchema = z.strictObject({
   micro_batches: described("micro_batches", z.union([auto, positive]).default("auto")),
   recompute: described("recompute", z.enum(RECOMPUTES).default("auto")),
   update_frequency: described("update_frequency", positive.default(1)),
+  reduce_every: described(
+    "reduce_every",
+    z.union([z.enum(["epoch", "never"]), positive]).default("epoch"),
+  ),
+  reduce_delay: described("reduce_delay", integer.min(0).default(0)),
   labels: described("labels", z.enum(["root", "leaf"]).default("root")),
   split: described("split", z.enum(SPLITS).default("time")),
   device: described("device", z.enum(DEVICES).default("cpu")),

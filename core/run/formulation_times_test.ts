@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { FormulationQuestion } from "../autodiff/mod.ts";
 import { gradientGraph } from "../autodiff/mod.ts";
-import { GraphBuilder, numbers, tensor, traceFacts, writeModel } from "../onnx/mod.ts";
+import { GraphBuilder, numbers, readModel, tensor, traceFacts, writeModel } from "../onnx/mod.ts";
 import type { Facts, Graph, Tensor } from "../onnx/mod.ts";
 import { Random } from "../random.ts";
-import { blockedModels, Runtime } from "../runtime/mod.ts";
+import { blockedModels, blockSize, Runtime } from "../runtime/mod.ts";
 import { timeFormulations } from "./formulation_times.ts";
 
 const runtime = Runtime.open({ threads: 1 });
@@ -104,6 +104,9 @@ Deno.test("what is small, or comes after the time is up, is left to the estimate
   assert.equal(late.measured, 0);
 });
 
+/** Samples for which a form may be made that takes no other number: not quite whole blocks. */
+const USUAL = 12;
+
 const SHAPES: readonly Convolution[] = [
   { ...LARGE, side: 12 },
   { ...LARGE, side: 7, filters: 16, stride: 2 },
@@ -111,6 +114,7 @@ const SHAPES: readonly Convolution[] = [
   { ...LARGE, side: 9, groups: 32, stride: 2 },
   { ...LARGE, side: 8, groups: 32, stride: 2, kernel: 5 },
   { ...LARGE, side: 5, groups: 2 },
+  { ...LARGE, side: 7, groups: 8, filters: 64, stride: 2 },
   { ...LARGE, side: 6, kernel: 1, filters: 48, stride: 2 },
 ];
 
@@ -136,7 +140,7 @@ async function gradientsOf(
       [...made.graph.initializers].filter(([name]) => !name.startsWith("w")),
     ),
   };
-  const { model } = await blockedModels({ model: writeModel(whole) }, { evaluate, samples: BATCH });
+  const { model } = await blockedModels({ model: writeModel(whole) }, { evaluate, samples: USUAL });
   const dims = (name: string) =>
     facts.get(name)!.dims.map((size) => typeof size === "number" ? size : o.samples);
   const feeds = new Map([
@@ -157,8 +161,8 @@ Deno.test("all formulations agree in this machine's layout, at any batch", async
       asked.set(question.gradient, question.candidates);
       return undefined;
     };
-    await gradientsOf(graph, facts, { samples: BATCH, choose: first });
-    for (const samples of [BATCH, BATCH - 1]) {
+    await gradientsOf(graph, facts, { samples: USUAL, choose: first });
+    for (const samples of [USUAL, USUAL - 1]) {
       const expected = await gradientsOf(graph, facts, { samples, choose: first });
       for (const [gradient, names] of asked) {
         for (const name of names.slice(1)) {
@@ -173,5 +177,19 @@ Deno.test("all formulations agree in this machine's layout, at any batch", async
         }
       }
     }
+  }
+});
+
+Deno.test("weight gradients over the samples are rewritten in blocks", async () => {
+  if (await blockSize(evaluate) === undefined) return;
+  for (const groups of [1, 2, 8]) {
+    const graph = modelOf({ ...LARGE, side: 6, groups, stride: 2 });
+    const facts = await factsOf(graph);
+    const choose = ({ gradient }: FormulationQuestion) =>
+      gradient === "weight" ? "samples" : undefined;
+    const o = { outputs: [graph.outputs[0]!.name], wrt: ["w0"], choose };
+    const plain = writeModel(gradientGraph(graph, facts, o).graph);
+    const { model } = await blockedModels({ model: plain }, { evaluate, samples: USUAL });
+    assert.ok(readModel(model!, { file: "blocked" }).nodes.some(({ op }) => op === "If"));
   }
 });

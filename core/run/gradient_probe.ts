@@ -1,14 +1,18 @@
 import {
+  balancedDirection,
   forwardGraph,
+  isSettled,
   judge,
   lossSize,
   lossWeights,
   movedPoint,
   randomDirection,
   slopeAlong,
+  slopeOf,
   slopeSize,
   steepestDirection,
   STEPS,
+  stepsFor,
   weightedLoss,
 } from "../autodiff/mod.ts";
 import type {
@@ -22,6 +26,7 @@ import type {
 import { isFloat, writeModel } from "../onnx/mod.ts";
 import type { Facts, Graph } from "../onnx/mod.ts";
 import type { Random } from "../random.ts";
+import { copyOf } from "../runtime/mod.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import { RepeatedRun } from "./repeated_run.ts";
 
@@ -42,6 +47,8 @@ export interface ProbeOptions {
   /** Error, relative to the size of the slope, that counts as none. */
   readonly tolerance: number;
   readonly effort: Effort;
+  /** False where the time is up: judgements that have not begun are left out. */
+  readonly hasTime: () => boolean;
 }
 
 /** A point and the gradient of L = Σ w·y there. */
@@ -55,17 +62,20 @@ interface Place {
 
 /** How much is asked for a judgement. */
 export interface Effort {
-  /** Steps of the finite differences, falling. */
-  readonly steps: readonly number[];
+  /** Steps of the finite differences at most. */
+  readonly steps: number;
   /** Places that are asked where the first one shows a difference; the median decides. */
   readonly places: number;
 }
 
 /** The usual effort, and the one for models whose runs take long. */
 export const EFFORTS: Readonly<Record<"full" | "less", Effort>> = {
-  full: { steps: STEPS, places: 5 },
-  less: { steps: STEPS.filter((_, i) => i % 2 === 0), places: 3 },
+  full: { steps: STEPS.length, places: 5 },
+  less: { steps: 7, places: 3 },
 };
+
+/** Differences without which there is no judgement. */
+const SLOPES_MIN = 3;
 
 /** How far the places lie apart, relative to the size of a value. */
 const APART = 0.1;
@@ -118,20 +128,35 @@ export class GradientProbe implements Disposable {
    * nothing, along the steepest one.
    *
    * @param relative directions and places keep the signs of all elements
+   * @returns undefined where there was no time
    */
-  async judged(names: readonly string[], relative = false): Promise<Judgement> {
-    const { random } = this.#o;
-    const judgement = await this.#judged(
-      ({ point }) => randomDirection(point, names, random, relative),
-      relative,
-    );
-    return judgement.verdict === "unclear" && !relative
-      ? await this.judgedSteepest(names)
+  async judged(names: readonly string[], relative = false): Promise<Judgement | undefined> {
+    const judgement = await this.judgedRandom(names, relative);
+    return judgement?.verdict === "unclear" && !relative
+      ? await this.judgedSteepest(names) ?? judgement
       : judgement;
   }
 
+  /** Judges the gradient along a random direction. */
+  async judgedRandom(names: readonly string[], relative = false): Promise<Judgement | undefined> {
+    const { random } = this.#o;
+    return await this.#judged(
+      ({ point }) => randomDirection(point, names, random, relative),
+      relative,
+    );
+  }
+
+  /** Judges the gradient along a random direction in which no value outweighs most others. */
+  async judgedBalanced(names: readonly string[]): Promise<Judgement | undefined> {
+    const { random } = this.#o;
+    return await this.#judged(
+      ({ point, gradients }) => balancedDirection(point, only(gradients, names), random),
+      false,
+    );
+  }
+
   /** Judges the gradient along the direction in which L rises fastest. */
-  async judgedSteepest(names: readonly string[]): Promise<Judgement> {
+  async judgedSteepest(names: readonly string[]): Promise<Judgement | undefined> {
     return await this.#judged(
       ({ point, gradients }) => steepestDirection(point, only(gradients, names)),
       false,
@@ -139,16 +164,21 @@ export class GradientProbe implements Disposable {
   }
 
   /**
-   * Where there is a difference the median of several places counts: a kink that lies close to one
-   * is not close to the others.
+   * Where there is a difference the median of several places counts, whether there is time or not:
+   * a kink that lies close to one is not close to the others.
    */
-  async #judged(direction: (at: Place) => Direction, relative: boolean): Promise<Judgement> {
-    const first = await this.#along(this.#place, direction(this.#place));
-    if (first.verdict !== "differs") return first;
+  async #judged(
+    direction: (at: Place) => Direction,
+    relative: boolean,
+  ): Promise<Judgement | undefined> {
+    const { hasTime, effort } = this.#o;
+    if (!hasTime()) return undefined;
+    const first = await this.#along(this.#place, direction(this.#place), hasTime);
+    if (first?.verdict !== "differs") return first;
     const judgements = [first];
-    while (judgements.length < this.#o.effort.places) {
+    while (judgements.length < effort.places) {
       const place = await this.#elsewhere(relative);
-      judgements.push(await this.#along(place, direction(place)));
+      judgements.push((await this.#along(place, direction(place), () => true))!);
     }
     judgements.sort((a, b) => excess(a) - excess(b));
     return judgements[judgements.length >> 1]!;
@@ -161,7 +191,9 @@ export class GradientProbe implements Disposable {
     const seeded = new Map(point);
     for (const [output, seed] of seeds) seeded.set(seed, weights.get(output)!);
     const results = await this.#backward.run(seeded);
-    const found = [...gradients].map(([value, name]) => [value, results.get(name)!] as const);
+    const found = [...gradients].map(([value, name]) =>
+      [value, copyOf(results.get(name)!)] as const
+    );
     return { point, weights, size: lossSize(values, weights), gradients: new Map(found) };
   }
 
@@ -170,20 +202,30 @@ export class GradientProbe implements Disposable {
     return await this.#at(movedPoint(point, randomDirection(point, wrt, random, relative), APART));
   }
 
-  async #along(place: Place, direction: Direction): Promise<Judgement> {
+  /** Asks the steps one by one, until they are clear; undefined where the time was too short. */
+  async #along(
+    place: Place,
+    direction: Direction,
+    hasTime: () => boolean,
+  ): Promise<Judgement | undefined> {
+    const { effort, tolerance } = this.#o;
     const gradients = only(place.gradients, direction.keys());
     const along = { point: place.point, direction, gradients };
-    const slopes: Slope[] = [];
-    for (const step of this.#o.effort.steps) {
-      slopes.push(
-        await slopeAlong(along, step, async (point) => {
-          const values = await this.#forward.run(point);
-          return weightedLoss(values, place.weights);
-        }),
-      );
-    }
     const scale = slopeSize(gradients, direction);
-    return judge(slopes, { scale, loss: place.size, tolerance: this.#o.tolerance });
+    const slopes: Slope[] = [];
+    const judgement = () =>
+      judge(slopes.toSorted((a, b) => b.step - a.step), { scale, loss: place.size, tolerance });
+    const loss = async (point: Point) =>
+      weightedLoss(await this.#forward.run(point), place.weights);
+    const slope = Math.max(scale, Math.abs(slopeOf(gradients, direction)));
+    for (const step of stepsFor(slope, place.size).slice(0, effort.steps)) {
+      if (!hasTime()) return undefined;
+      slopes.push(await slopeAlong(along, step, loss));
+      if (slopes.length < SLOPES_MIN) continue;
+      const sofar = judgement();
+      if (isSettled(sofar, tolerance)) return sofar;
+    }
+    return judgement();
   }
 
   [Symbol.dispose](): void {

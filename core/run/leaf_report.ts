@@ -92,7 +92,7 @@ export class LeafReport implements StageObserver {
     if (accuracy !== undefined) this.#o.files.line("accuracies", accuracy.toFixed(4));
     this.#emit({
       event: "validation",
-      epoch: Math.min(Math.ceil(calendar.epochs), calendar.epochOf(version)),
+      epoch: version === calendar.updates ? Math.ceil(calendar.epochs) : calendar.epochOf(version),
       update: version,
       ...(accuracy === undefined ? {} : { accuracy }),
       loss: this.#validationLoss / total,

@@ -19,6 +19,8 @@ const FAREWELL_MS = 500;
 export interface MeetingOptions {
   readonly node: NodeFile;
   readonly manifest: StageManifest;
+  /** Nodes of other clusters with which this one averages. */
+  readonly partners: readonly Partner[];
   readonly token: string;
   /** How long to wait for everybody. */
   readonly timeout_s: number;
@@ -28,42 +30,48 @@ export interface MeetingOptions {
   readonly host: RunHost;
 }
 
-type Peer = NodeFile["peers"][number];
+/** A node as it is called, and where it listens. */
+type Peer = Pick<NodeFile["peers"][number], "name" | "address">;
+
+/** A node of another cluster. */
+type Partner = Peer & { readonly cluster: number };
 
 /** The links of a stage, for as long as it runs. */
 export interface Meeting extends AsyncDisposable {
-  /** Links by stage. */
+  /** Links within the cluster, by stage. */
   readonly links: ReadonlyMap<number, Link>;
+  /** Links to nodes of other clusters, by name. */
+  readonly partners: ReadonlyMap<string, Link>;
 }
 
 /**
  * Connects a stage to all stages with which it exchanges tensors, whoever starts first: it dials
- * the later ones and lets the earlier ones in. It keeps its port until the meeting is disposed of,
- * so that a node that is started twice learns so at once.
+ * the later ones (and nodes of later clusters) and lets the earlier ones in. It keeps its port
+ * until the meeting is disposed of, so that a node that is started twice learns so at once.
  *
  * @throws {RavnError} when the port is taken, a peer does not come in time, leaves before all have
  * come, or has another token or plan; the peers that have come are told
  */
 export async function meetPeers(o: MeetingOptions): Promise<Meeting> {
-  const { node, manifest } = o;
-  const { producers, consumers } = neighboursOf(manifest);
-  const links = new Map<number, Link>();
-  if (producers.length + consumers.length === 0) {
-    return { links, [Symbol.asyncDispose]: () => Promise.resolve() };
+  const { node } = o;
+  const { dialled, awaited } = peersOf(o);
+  const links = new Map<string, Link>();
+  if (dialled.length + awaited.length === 0) {
+    return { ...sorted(o, links), [Symbol.asyncDispose]: () => Promise.resolve() };
   }
   const session: Session = {
-    self: { nodeId: node.name, address: addressOf(o, node.stage).address },
+    self: { nodeId: node.name, address: stagePeer(o, node.stage).address },
     token: o.token,
     runHash: node.plan_hash,
   };
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, o.host.signal]);
   const left = Promise.withResolvers<never>();
-  const came = (stage: number, link: Link) => {
-    links.set(stage, link);
+  const came = (name: string, link: Link) => {
+    links.set(name, link);
     link.closed.then((closed) => left.reject(leftEarly(link, closed)));
   };
-  const arrivals = new Arrivals(o, producers, came);
+  const arrivals = new Arrivals(o, awaited, came);
   const listener = await listen({
     session,
     host: node.local_host,
@@ -74,12 +82,12 @@ export async function meetPeers(o: MeetingOptions): Promise<Meeting> {
     onLink: (link) => arrivals.came(link),
     onRefused: ({ message }) => o.host.emit({ event: "warning", message }),
   });
-  const dialled = consumers.map(async (stage) => {
-    came(stage, await dialStage(o, session, stage, signal));
+  const dialling = dialled.map(async (peer) => {
+    came(peer.name, await dialPeer(o, session, peer, signal));
   });
   try {
-    await Promise.race([Promise.all([arrivals.all(signal), ...dialled]), left.promise]);
-    return { links, [Symbol.asyncDispose]: () => listener.close() };
+    await Promise.race([Promise.all([arrivals.all(signal), ...dialling]), left.promise]);
+    return { ...sorted(o, links), [Symbol.asyncDispose]: () => listener.close() };
   } catch (thrown) {
     stop.abort(thrown);
     const error = o.host.signal.aborted
@@ -104,21 +112,48 @@ function leftEarly({ peer }: Link, closed: Closed): RavnError {
   );
 }
 
-function addressOf({ node }: MeetingOptions, stage: number): Peer {
+function stagePeer({ node }: MeetingOptions, stage: number): Peer {
   return node.peers.find((peer) => peer.stage === stage)!;
+}
+
+/** Whom this node dials, and whom it lets in. */
+function peersOf(o: MeetingOptions): { readonly dialled: Peer[]; readonly awaited: Peer[] } {
+  const { producers, consumers } = neighboursOf(o.manifest);
+  const isLater = ({ cluster }: Partner) => cluster > o.node.rank;
+  return {
+    dialled: [...consumers.map((stage) => stagePeer(o, stage)), ...o.partners.filter(isLater)],
+    awaited: [
+      ...producers.map((stage) => stagePeer(o, stage)),
+      ...o.partners.filter((partner) => !isLater(partner)),
+    ],
+  };
+}
+
+/** The links within the cluster, and those to other clusters. */
+function sorted(
+  { node, partners }: MeetingOptions,
+  links: ReadonlyMap<string, Link>,
+): Pick<Meeting, "links" | "partners"> {
+  const within = node.peers.flatMap(({ stage, name }) => {
+    const link = links.get(name);
+    return link === undefined ? [] : [[stage, link] as const];
+  });
+  return {
+    links: new Map(within),
+    partners: new Map(partners.map(({ name }) => [name, links.get(name)!])),
+  };
 }
 
 function limitsOf({ silence_s }: MeetingOptions) {
   return { silence_ms: silence_s * 1000 };
 }
 
-function dialStage(
+function dialPeer(
   o: MeetingOptions,
   session: Session,
-  stage: number,
+  { name, address }: Peer,
   signal: AbortSignal,
 ): Promise<Link> {
-  const { name, address } = addressOf(o, stage);
   return dial({
     session,
     peer: { nodeId: name, address },
@@ -127,7 +162,7 @@ function dialStage(
     signal,
     limits: limitsOf(o),
     memory: MEMORY,
-    onWaiting: (attempt) => waiting(o, { stage, name, address }, attempt),
+    onWaiting: (attempt) => waiting(o, { name, address }, attempt),
   });
 }
 
@@ -135,31 +170,31 @@ function waiting({ node, host }: MeetingOptions, { name, address }: Peer, attemp
   host.emit({ event: "waiting", node: node.name, peer: name, address, attempt });
 }
 
-/** The earlier stages, which dial this one. */
+/** The earlier stages, and nodes of earlier clusters, which dial this one. */
 class Arrivals {
   readonly #o: MeetingOptions;
-  readonly #expected: Map<string, number>;
-  readonly #came: (stage: number, link: Link) => void;
+  readonly #expected: Map<string, Peer>;
+  readonly #came: (name: string, link: Link) => void;
   #arrived: () => void = () => {};
 
   constructor(
     o: MeetingOptions,
-    stages: readonly number[],
-    came: (stage: number, link: Link) => void,
+    peers: readonly Peer[],
+    came: (name: string, link: Link) => void,
   ) {
     this.#o = o;
     this.#came = came;
-    this.#expected = new Map(stages.map((stage) => [addressOf(o, stage).name, stage]));
+    this.#expected = new Map(peers.map((peer) => [peer.name, peer]));
   }
 
   came(link: Link): void {
-    const stage = this.#expected.get(link.peer.nodeId);
-    if (stage === undefined) {
-      link.fail(`${this.#o.node.name} does not expect ${link.peer.nodeId}, or has it already`);
+    const { nodeId } = link.peer;
+    if (!this.#expected.has(nodeId)) {
+      link.fail(`${this.#o.node.name} does not expect ${nodeId}, or has it already`);
       return;
     }
-    this.#expected.delete(link.peer.nodeId);
-    this.#came(stage, link);
+    this.#expected.delete(nodeId);
+    this.#came(nodeId, link);
     this.#arrived();
   }
 
@@ -170,7 +205,7 @@ class Arrivals {
     for (let attempt = 0; this.#expected.size > 0; attempt++) {
       signal.throwIfAborted();
       const left_ms = end_ms - performance.now();
-      const missing = [...this.#expected.values()].map((stage) => addressOf(this.#o, stage));
+      const missing = [...this.#expected.values()];
       if (left_ms <= 0) throw this.#nobodyCame(missing);
       if (attempt > 0) { for (const peer of missing) waiting(this.#o, peer, attempt); }
       await this.#pause(Math.min(REMIND_MS, left_ms), signal);
@@ -182,7 +217,7 @@ class Arrivals {
     const missing = peers.map(({ name, address }) => `${name} at ${address}`).join(" and ");
     return new RavnError(
       `${node.name} waited ${timeout_s} s for ${missing} to connect; is it started, with the ` +
-        `same plan, and can it reach ${addressOf(this.#o, node.stage).address}?`,
+        `same plan, and can it reach ${stagePeer(this.#o, node.stage).address}?`,
       { exitCode: EXIT.failure },
     );
   }

@@ -63,18 +63,21 @@ export async function loadModel(
   const free = await withFreeBatch(withSizes(graph, options, file), evaluate, options);
   const trace = (traced: Graph) =>
     traceFacts(traced, evaluate, { batch: TRACED_SAMPLES, ...options });
-  const plain = await inPlainOperators(free, trace);
+  const traced = await trace(free);
+  const plain = await inPlainOperators(free, traced, trace);
   checkGraph(plain, { file });
-  const facts = await trace(plain);
+  const isAsTraced = plain.nodes.length === free.nodes.length &&
+    plain.nodes.every((node, i) => node === free.nodes[i]);
+  const facts = isAsTraced ? traced : await trace(plain);
   return { file, bytes, graph: plain, whole: hasFreeSizes(graph) ? graph : free, facts };
 }
 
 /** The graph without shape arithmetic, known branches, and operators that have no gradient. */
 async function inPlainOperators(
   graph: Graph,
+  traced: TracedFacts,
   trace: (graph: Graph) => Promise<TracedFacts>,
 ): Promise<Graph> {
-  const traced = await trace(graph);
   const folded = foldConstants(graph, traced);
   const chosen = withChosenBranches(folded);
   if (chosen === folded) return decomposed(folded, traced);

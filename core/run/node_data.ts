@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf, RavnError } from "../error.ts";
+import { averagingLayout } from "./averaging_layout.ts";
 
 /** `nodes/node_<i>.json`: what one provider must know of its place in the plan. */
 export const nodeFile = z.object({
@@ -26,6 +27,8 @@ export const nodeFile = z.object({
   backward_target_port: z.number().int().nullable(),
   /** All nodes of the cluster, by stage. */
   peers: z.array(z.object({ stage: z.number().int(), name: z.string(), address: z.string() })),
+  /** How the node averages with the other clusters; absent where there is one cluster. */
+  averaging: averagingLayout.optional(),
   in_flight: z.number().int().positive(),
   schedule: z.enum(["async", "gpipe", "1f1b"]),
   micro_batches: z.number().int().positive(),

@@ -21,7 +21,7 @@ import type {
 } from "../training/mod.ts";
 import type { StoredStage } from "./stage_files.ts";
 import { VALIDATION_WINDOW } from "./stage_mail.ts";
-import { copiesNeeded } from "./stage_run.ts";
+import { copiesNeeded } from "./stage_copies.ts";
 
 /** How a stage is to be trained: the part of `ravn.yaml` that it needs. */
 export interface StageSettings {

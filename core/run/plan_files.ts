@@ -3,6 +3,8 @@ import { RavnError } from "../error.ts";
 import type { Plan, PlanCluster, PlanStage } from "../planning/mod.ts";
 import type { StageProgram } from "../training/mod.ts";
 import { parseAddress } from "../../transport/mod.ts";
+import { layAverages } from "./averaging_layout.ts";
+import type { AveragingLayout } from "./averaging_layout.ts";
 import type { Config } from "./config.ts";
 import { exists, NodeData } from "./node_data.ts";
 import type { NodeFile } from "./node_data.ts";
@@ -94,13 +96,18 @@ async function contentsOf(o: PlanToWrite): Promise<[string, Uint8Array | string]
   const token = crypto.getRandomValues(new Uint8Array(32)).toHex();
   const loss = plannedLoss(config);
   const files: [string, Uint8Array | string][] = [["model.onnx", model]];
+  const members = plan.clusters.map(({ stages }, c) =>
+    stages.map(({ name, address }, s) => ({ name, address, manifest: programs[c]![s]!.manifest }))
+  );
+  const averages = members.length > 1 ? layAverages(members) : undefined;
   plan.clusters.forEach((cluster, c) => {
     cluster.stages.forEach((stage, s) => {
       const folder = NodeData.stage(cluster.id, stage.address).slice("node_data/".length);
       for (const [name, content] of stageContents(programs[c]![s]!)) {
         files.push([`${folder}/${name}`, content]);
       }
-      const node = nodeFileOf(plan, cluster, stage, { token, plan_hash, loss });
+      const averaging = averages && { averaging: averages[c]![s]! };
+      const node = nodeFileOf(plan, cluster, stage, { token, plan_hash, loss, ...averaging });
       files.push([`nodes/${stage.name}.json`, `${JSON.stringify(node, null, 2)}\n`]);
     });
   });
@@ -117,7 +124,12 @@ function nodeFileOf(
   plan: Plan,
   cluster: PlanCluster,
   stage: PlanStage,
-  o: { readonly token: string; readonly plan_hash: string; readonly loss: string },
+  o: {
+    readonly token: string;
+    readonly plan_hash: string;
+    readonly loss: string;
+    readonly averaging?: AveragingLayout;
+  },
 ): NodeFile {
   const info = plan.node_info.find(({ node }) => node === stage.node)!;
   const own = parseAddress(stage.address);

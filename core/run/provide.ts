@@ -7,6 +7,8 @@ import { Runtime } from "../runtime/mod.ts";
 import { isLabels } from "../training/mod.ts";
 import { readConfig } from "./config.ts";
 import type { Config } from "./config.ts";
+import { partnerNodes } from "./averaging.ts";
+import type { BatchSource } from "./batch_source.ts";
 import type { RunHost } from "./events.ts";
 import { meetPeers } from "./meet_peers.ts";
 import { moveAside } from "./metrics_files.ts";
@@ -18,6 +20,8 @@ import type { StageSettings } from "./open_stage.ts";
 import type { ProvideRequest } from "./requests.ts";
 import { RunData } from "./run_data.ts";
 import { plannedLoss } from "./plan_files.ts";
+import type { RunTerms } from "./run_terms.ts";
+import { ShardedSource, shareOf } from "./sharded_source.ts";
 import { readStage, saveState } from "./stage_files.ts";
 import type { SavedState, StoredStage } from "./stage_files.ts";
 import { settingsOf, termsOf, trainStage } from "./train_stage.ts";
@@ -57,12 +61,15 @@ export async function provide(request: ProvideRequest, host: RunHost): Promise<v
     threads: threadsOf(provider, request.threads),
     device: request.device ?? config.device,
   });
-  using source = await openData(provider, host);
+  using data = await openData(provider, host);
+  const source = data && sharedOut(provider, data);
+  const layout = averages(provider) ? node.averaging : undefined;
   const open = () => openStage(runtime, provider.stage, settings);
   await using stage = await inModelFile(folder, open);
   await using meeting = await meetPeers({
     node,
     manifest: provider.stage.manifest,
+    partners: layout === undefined ? [] : partnerNodes(layout, node.name),
     token: request.token ?? node.token,
     timeout_s: request.timeout_s ?? config.timeouts.connect_s,
     silence_s: config.timeouts.silence_s,
@@ -72,7 +79,9 @@ export async function provide(request: ProvideRequest, host: RunHost): Promise<v
   const { threads, device } = runtime;
   const stages = node.cluster_length;
   host.emit({ event: "ready", node: node.name, stage: node.stage, stages, threads, device });
-  const root = node.stage === 0 && source !== undefined;
+  const terms = node.stage === 0 && source !== undefined && data !== undefined
+    ? runTerms(provider, settings, source, data)
+    : undefined;
   try {
     await trainStage({
       node: node.name,
@@ -80,8 +89,9 @@ export async function provide(request: ProvideRequest, host: RunHost): Promise<v
       stage,
       settings,
       links: meeting.links,
+      averaging: layout && { layout, links: meeting.partners },
       source,
-      terms: root ? termsOf(config, settings, { source, batchSize: node.batch_size }) : undefined,
+      terms,
       metrics: metricsFolder(provider),
       host,
       save: async (progress) => {
@@ -160,7 +170,8 @@ function threadsOf({ node, config }: Provider, asked: number | undefined): numbe
   const threads = asked ?? config.threads;
   if (threads !== "auto") return threads;
   const own = node.peers.find(({ stage }) => stage === node.stage)!;
-  const here = node.peers.filter(({ address }) => onOneHost(address, own.address)).length;
+  const all = node.averaging?.clusters.flat() ?? node.peers;
+  const here = all.filter(({ address }) => onOneHost(address, own.address)).length;
   const cores = availableParallelism();
   return Math.min(cores, Math.ceil(2 * cores / here));
 }
@@ -203,6 +214,40 @@ async function openData({ stage, config }: Provider, host: RunHost): Promise<Run
     : { train: unlabelled(train), validation: validation && unlabelled(validation) };
   const warn = (message: string) => host.emit({ event: "warning", message });
   return await RunData.open(ports, { ...files, shuffle, workers, seed: config.seed, warn });
+}
+
+/** Whether the node's cluster averages its weights with others. */
+function averages({ node, config }: Provider): boolean {
+  return node.averaging !== undefined && config.reduce_every !== "never";
+}
+
+/** The samples that this cluster trains on: its share, where clusters average. */
+function sharedOut(provider: Provider, source: BatchSource): BatchSource {
+  const { node, config } = provider;
+  if (!averages(provider) || config.data.shard === "none") return source;
+  if (source.samples < node.ring_size) {
+    throw new RavnError(
+      `data.train has ${source.samples} samples for ${node.ring_size} clusters; expected at ` +
+        `least one each, or data.shard: none`,
+    );
+  }
+  const { rank: cluster, ring_size: clusters, batch_size: batchSize } = node;
+  return new ShardedSource(source, { cluster, clusters, batchSize });
+}
+
+/** What the root tells: a run over `source`, its cluster's share of `data`. */
+function runTerms(
+  provider: Provider,
+  settings: StageSettings,
+  source: BatchSource,
+  data: BatchSource,
+): RunTerms {
+  const { node, config } = provider;
+  const { shard } = config.data;
+  const clusters = node.ring_size;
+  const weight = shard === "none" ? 1 / clusters : shareOf(data.samples, node.rank, clusters);
+  const averaging = averages(provider) ? { samples: data.samples, shard, weight } : undefined;
+  return termsOf(config, settings, { source, batchSize: node.batch_size, averaging });
 }
 
 /**

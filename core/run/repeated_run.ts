@@ -1,7 +1,7 @@
 import type { Point } from "../autodiff/mod.ts";
 import type { Tensor } from "../onnx/mod.ts";
 import { alignedBytes } from "../runtime/mod.ts";
-import type { Binding, Runtime, Session } from "../runtime/mod.ts";
+import type { Binding, Runtime, Session, TensorView } from "../runtime/mod.ts";
 
 /** Runs a session again and again; of the inputs only those that have changed are copied. */
 export class RepeatedRun implements Disposable {
@@ -18,14 +18,13 @@ export class RepeatedRun implements Disposable {
     for (const { name } of session.outputs) this.#binding.outputAuto(name);
   }
 
-  /** All outputs at `point`, whose shapes are always the same. */
+  /** All outputs at `point`, whose shapes are always the same; views, valid until the next run. */
   async run(point: Point): Promise<Map<string, Tensor>> {
     for (const { name } of this.#session.inputs) this.#feed(name, point.get(name));
     await this.#binding.runAsync();
-    return new Map(this.#session.outputs.map(({ name }) => {
-      const { dtype, dims, bytes } = this.#binding.result(name);
-      return [name, { dtype, dims, bytes: new Uint8Array(bytes) }];
-    }));
+    return new Map(
+      this.#session.outputs.map(({ name }) => [name, tensorOf(this.#binding.result(name))]),
+    );
   }
 
   #feed(name: string, tensor: Tensor | undefined): void {
@@ -49,4 +48,13 @@ export class RepeatedRun implements Disposable {
     this.#values[Symbol.dispose]();
     this.#session[Symbol.dispose]();
   }
+}
+
+/** A tensor over the memory of a result; over a copy where that memory is shared with threads. */
+function tensorOf({ dtype, dims, bytes }: TensorView): Tensor {
+  const { buffer, byteOffset, byteLength } = bytes;
+  const own = buffer instanceof ArrayBuffer
+    ? new Uint8Array(buffer, byteOffset, byteLength)
+    : new Uint8Array(bytes);
+  return { dtype, dims, bytes: own };
 }

@@ -205,15 +205,15 @@ export interface VerifyRequest {
   readonly model: string;
   /** Absent: inputs are made up. */
   readonly inputs?: Inputs;
-  /** Samples at most. */
-  readonly batch: number;
+  /** Samples at most; absent: four, or fewer where the model is large. */
+  readonly batch?: number;
   /** Sizes by name of free dimensions other than the batch. */
   readonly sizes?: ReadonlyMap<string, number>;
   /** Of the made-up inputs, weights of the outputs and directions. */
   readonly seed: number;
   /** Relative error that counts as none. */
   readonly tolerance: number;
-  /** For operators and parameters: after this time no further one is looked at. */
+  /** Time for all together, reading included: after it nothing further is looked at. */
   readonly seconds: number;
 }
 
@@ -234,15 +234,25 @@ export interface VerifyRow {
   readonly step: number;
 }
 
+/** How much was looked at of how many. */
+export interface Coverage {
+  readonly checked: number;
+  readonly of: number;
+}
+
 /** What `verify` found. */
 export interface VerifyReport {
   readonly file: string;
-  readonly passed: boolean;
+  /** `incomplete`: nothing differs, but no slope of the whole model was reached and measured. */
+  readonly verdict: "pass" | "fail" | "incomplete";
   readonly samples: number;
   readonly tolerance: number;
-  /** Distinct operators and parameters: how many were looked at, and how many there are. */
-  readonly operators: { readonly checked: number; readonly of: number };
-  readonly parameters: { readonly checked: number; readonly of: number };
+  /** Directions of the whole model, distinct operators, parameters that reach an output. */
+  readonly model: Coverage;
+  readonly operators: Coverage;
+  readonly parameters: Coverage;
+  /** Time that would do for everything, where not all was looked at; an estimate. */
+  readonly secondsForAll?: number;
   /** Parameters on which no output depends. */
   readonly idle: readonly string[];
   readonly worst?: VerifyRow;

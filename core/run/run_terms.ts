@@ -2,12 +2,39 @@ import { RavnError } from "../error.ts";
 import type { RunShape } from "../pipeline/mod.ts";
 import type { BatchSource } from "./batch_source.ts";
 import type { StageSettings } from "./open_stage.ts";
+import type { Shard } from "./sharded_source.ts";
 
 /** What every stage must agree on before the first batch; the root tells it. */
 export interface RunTerms {
   readonly run_id: string;
   readonly settings: StageSettings;
   readonly shape: RunShape;
+  /** How the clusters average, where they do. */
+  readonly averaging?: AveragingTerms;
+}
+
+/** What the clusters must agree on beside the settings, and this one's share in the mean. */
+export interface AveragingTerms {
+  /** Training samples of all clusters. */
+  readonly samples: number;
+  readonly shard: Shard;
+  /** Samples that this cluster sees over those that all see. */
+  readonly weight: number;
+}
+
+/** What all clusters must train by alike, as a text to compare. */
+export function averagingTerms({ settings, shape, averaging }: RunTerms): string {
+  const told = Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [KEYS[name as keyof StageSettings], value]),
+  );
+  const { samples: _, ...rest } = shape;
+  // A cluster has as many micro-batches under way as suits its number of stages.
+  const common = { ...told, ...rest, in_flight: undefined };
+  return JSON.stringify({
+    ...common,
+    "training samples": averaging?.samples,
+    "data.shard": averaging?.shard,
+  });
 }
 
 /** Settings by the keys that users know them by. */

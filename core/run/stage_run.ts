@@ -1,24 +1,14 @@
 import { messageOf, RavnError } from "../error.ts";
-import {
-  Calendar,
-  EvaluationMachine,
-  operations,
-  outstanding,
-  StageMachine,
-} from "../pipeline/mod.ts";
-import type {
-  Awaited,
-  EvaluationStep,
-  Operation,
-  Place,
-  StagePosition,
-  WeightVersions,
-} from "../pipeline/mod.ts";
+import { Calendar, EvaluationMachine, operations, StageMachine } from "../pipeline/mod.ts";
+import type { Awaited, EvaluationStep, Operation, Place, WeightVersions } from "../pipeline/mod.ts";
 import type { StageEngine, StageManifest, StageWeights } from "../training/mod.ts";
 import type { Closed, Identity, Link, TensorHead } from "../../transport/mod.ts";
+import { Averaging } from "./averaging.ts";
+import type { AveragingOptions } from "./averaging.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { resolvesWithin } from "./deadline.ts";
 import { GradientClip, needsNorms } from "./gradient_clip.ts";
+import { endOf } from "./link_end.ts";
 import type { StageSettings } from "./open_stage.ts";
 import { checkTerms } from "./run_terms.ts";
 import type { RunTerms } from "./run_terms.ts";
@@ -54,6 +44,8 @@ export interface StageRunOptions {
   readonly versions: WeightVersions;
   readonly settings: StageSettings;
   readonly links: ReadonlyMap<number, Link>;
+  /** Where the stage averages its weights with other clusters: how, and with whom. */
+  readonly averaging?: Pick<AveragingOptions, "layout" | "links">;
   readonly source?: BatchSource;
   /** Learning rate of an update. */
   readonly rate: (update: number, calendar: Calendar) => number;
@@ -78,6 +70,7 @@ interface Course {
 export class StageRun {
   readonly #o: StageRunOptions;
   readonly #mail: StageMail;
+  readonly #averaging: Averaging | undefined;
   readonly #left = new Set<number>();
   #begun: string | undefined;
   #course: Course | undefined;
@@ -108,6 +101,15 @@ export class StageRun {
         validationSequence: (validation, batch) => this.#sequence(validation, batch),
       },
     });
+    this.#averaging = options.averaging && new Averaging({
+      ...options,
+      ...options.averaging,
+      handlers: {
+        changed: () => this.#wake(),
+        closed: (partner, closed) => this.#lost(partner, closed),
+        failed: (error) => this.#fail(error),
+      },
+    });
   }
 
   /**
@@ -122,12 +124,15 @@ export class StageRun {
     try {
       if (this.#o.signal.aborted) stop();
       this.#mail.open();
+      this.#averaging?.open();
       if (terms !== undefined) this.#begin(JSON.stringify(terms));
       await this.#loop();
       await this.#mail.flushed();
       this.#complete = true;
     } catch (thrown) {
-      await resolvesWithin(FAREWELL_MS, this.#mail.fail(messageOf(thrown)));
+      const message = messageOf(thrown);
+      const told = [this.#mail.fail(message), this.#averaging?.fail(message)];
+      await resolvesWithin(FAREWELL_MS, Promise.all(told));
       throw thrown;
     } finally {
       this.#o.signal.removeEventListener("abort", stop);
@@ -141,7 +146,10 @@ export class StageRun {
       const closed = await peer.link.closed;
       if (closed.kind !== "bye") throw endOf(closed, peer.name, "the end of the run");
     }
-    await Promise.all(this.#mail.peers.map(({ link }) => link.close()));
+    await Promise.all([
+      ...this.#mail.peers.map(({ link }) => link.close()),
+      this.#averaging?.close(),
+    ]);
   }
 
   #fail(error: Error): void {
@@ -169,9 +177,14 @@ export class StageRun {
     if (this.#complete) return;
     this.#left.add(peer.stage);
     if (closed.kind === "bye") return this.#wake();
+    this.#lost(peer, closed);
+  }
+
+  #lost({ name, link }: Pick<Peer, "name" | "link">, closed: Closed): void {
+    if (this.#complete) return;
     const expected = this.#expects();
-    if (closed.kind === "lost") this.#o.observer.lost?.(peer.link.peer, expected);
-    this.#fail(endOf(closed, peer.name, expected));
+    if (closed.kind === "lost") this.#o.observer.lost?.(link.peer, expected);
+    this.#fail(endOf(closed, name, expected));
   }
 
   #awaited(): Awaited | undefined {
@@ -182,7 +195,8 @@ export class StageRun {
   #expects(): string {
     if (this.#course === undefined) return "the start of the run";
     const awaited = this.#awaited();
-    const { machine: { nextUpdate }, clip } = this.#course;
+    const { machine: { nextUpdate, adopts }, clip } = this.#course;
+    if (adopts) return this.#averaging!.expected;
     if (awaited === undefined && nextUpdate !== undefined && !clip.ready(nextUpdate)) {
       return `the norm of the gradients of update ${nextUpdate + 1}`;
     }
@@ -220,11 +234,14 @@ export class StageRun {
     const validated = new Set(calendar.validations);
     const mayUpdate = (update: number) =>
       (evaluation.pending === 0 || !validated.has(update + 1)) && clip.ready(update);
-    const machine = new StageMachine(operations(position, calendar), neighbours, mayUpdate);
+    const mayAdopt = () => this.#averaging?.ready ?? true;
+    const order = operations(position, calendar);
+    const machine = new StageMachine(order, neighbours, mayUpdate, mayAdopt);
     const { executor, manifest } = this.#o;
     const data = source && new StageData(source, executor, manifest, terms.shape.batch_size);
     this.#course = { calendar, evaluation, machine, clip, data };
     this.#mail.sendBegin(text);
+    this.#averaging?.begin(terms);
     this.#o.observer.begun?.(calendar, terms);
     this.#wake();
   }
@@ -256,9 +273,9 @@ export class StageRun {
 
   async #idle(): Promise<void> {
     const awaited = this.#course === undefined ? this.#mail.producers : [this.#awaited()?.stage];
-    const missing = awaited.find((stage) => stage !== undefined && this.#left.has(stage));
-    if (missing !== undefined) {
-      const { name } = this.#mail.peer(missing);
+    const stage = awaited.find((stage) => stage !== undefined && this.#left.has(stage));
+    const name = stage === undefined ? this.#averaging?.missing : this.#mail.peer(stage).name;
+    if (name !== undefined) {
       throw new RavnError(
         `${name} left before the end; ${this.#o.node} expected ${this.#expects()}`,
         { exitCode: 1 },
@@ -285,6 +302,12 @@ export class StageRun {
         break;
       case "update":
         await this.#update(operation.update);
+        break;
+      case "reduce":
+        await this.#averaging?.contribute(this.#o.versions.buffer);
+        break;
+      case "adopt":
+        await this.#adopt(operation.update + 1);
     }
     machine.completed();
   }
@@ -331,16 +354,30 @@ export class StageRun {
   }
 
   async #update(update: number): Promise<void> {
-    const { weights, versions, executor, rate, observer } = this.#o;
-    const { calendar, evaluation, clip } = this.#started();
+    const { weights, versions, rate, observer } = this.#o;
+    const { calendar, clip } = this.#started();
     const { from, to, version } = versions.advance();
     const learningRate = rate(update, calendar);
     const gradientScale = await clip.factor(update);
     await weights.update(from, to, { rate: learningRate, update, gradientScale });
     observer.updated?.(update, learningRate);
+    if (calendar.adopts(version) === undefined) await this.#validateDue(version);
+  }
+
+  /** Takes an average over into the newest version, which nothing has used yet. */
+  async #adopt(version: number): Promise<void> {
+    const { buffer } = this.#o.versions;
+    const isBarrier = this.#started().calendar.isBarrier(version);
+    await this.#averaging?.[isBarrier ? "adopt" : "correct"](buffer);
+    await this.#validateDue(version);
+  }
+
+  /** Begins the validations of the newest weights. */
+  async #validateDue(version: number): Promise<void> {
+    const { calendar, evaluation } = this.#started();
     const due = calendar.validations.filter((validated) => validated === version);
-    if (due.length > 0) await executor.keepStatistics();
-    for (const _ of due) evaluation.due(versions.pin());
+    if (due.length > 0) await this.#o.executor.keepStatistics();
+    for (const _ of due) evaluation.due(this.#o.versions.pin());
   }
 
   async #validate(step: EvaluationStep): Promise<void> {
@@ -356,29 +393,4 @@ export class StageRun {
     const done = evaluation.completed();
     if (done !== undefined) versions.unpin(done);
   }
-}
-
-function endOf(closed: Closed, name: string, expected: string): RavnError {
-  switch (closed.kind) {
-    case "lost":
-      return new RavnError(`${closed.error.message}; expected ${expected}`, { exitCode: 1 });
-    case "failed":
-      return new RavnError(`${name} ended the run: ${closed.message}`, { exitCode: 1 });
-    case "bye":
-      return new RavnError(`${name} left before ${expected}`, { exitCode: 1 });
-  }
-}
-
-/** Copies of its buffers that a stage needs for a schedule. */
-export function copiesNeeded(position: StagePosition, microBatches: number): {
-  /** Of what it keeps from forward to backward. */
-  readonly outstanding: number;
-  /** Of what arrives: as many as the root lets under way. */
-  readonly inFlight: number;
-  /** Of its weights: one a micro-batch under way, the next, and one being validated. */
-  readonly versions: number;
-} {
-  const kept = outstanding(position, microBatches);
-  const inFlight = outstanding({ ...position, stage: 0 }, microBatches);
-  return { outstanding: kept, inFlight, versions: position.schedule === "async" ? kept + 2 : 3 };
 }

@@ -81,12 +81,6 @@ async function firstFailure(
 
 async function trainPlan({ request, config, home, out, host }: LocalTraining): Promise<string[]> {
   const plan = await readPlan(new NodeData(home));
-  if (plan.clusters.length > 1) {
-    host.emit({
-      event: "warning",
-      message: `the ${plan.clusters.length} clusters train side by side and do not average`,
-    });
-  }
   const names = plan.clusters.flatMap(({ stages }) => stages.map(({ name }) => name));
   const arguments_ = [
     ...(request.config === undefined ? [] : ["--config", request.config]),

@@ -7,10 +7,10 @@ import type { RunHost } from "./events.ts";
 import { LeafReport } from "./leaf_report.ts";
 import { MetricsFiles } from "./metrics_files.ts";
 import type { OpenStage, StageSettings } from "./open_stage.ts";
-import type { RunTerms } from "./run_terms.ts";
+import type { AveragingTerms, RunTerms } from "./run_terms.ts";
 import type { StoredStage } from "./stage_files.ts";
 import { StageRun } from "./stage_run.ts";
-import type { StageObserver } from "./stage_run.ts";
+import type { StageObserver, StageRunOptions } from "./stage_run.ts";
 
 /** How far a stage has come. */
 export interface StageProgress {
@@ -28,6 +28,8 @@ export interface StageTraining {
   readonly settings: StageSettings;
   /** Links to all stages it exchanges tensors with; none where it is the only one. */
   readonly links: ReadonlyMap<number, Link>;
+  /** How and with whom it averages, where there are other clusters. */
+  readonly averaging?: NonNullable<StageRunOptions["averaging"]> | undefined;
   readonly source: BatchSource | undefined;
   /** On the root: what the run consists of. */
   readonly terms: RunTerms | undefined;
@@ -61,9 +63,17 @@ export function settingsOf(
 export function termsOf(
   config: Config,
   settings: StageSettings,
-  o: { readonly source: BatchSource; readonly batchSize: number },
+  o: {
+    readonly source: BatchSource;
+    readonly batchSize: number;
+    /** Where there are other clusters that average: what all of them agree on. */
+    readonly averaging?: AveragingTerms | undefined;
+  },
 ): RunTerms {
+  const { reduce_delay } = config;
+  const every = config.reduce_every === "epoch" ? 0 : config.reduce_every;
   return {
+    ...(o.averaging === undefined ? {} : { averaging: o.averaging }),
     run_id: crypto.randomUUID(),
     settings,
     shape: {
@@ -75,6 +85,9 @@ export function termsOf(
       update_frequency: config.update_frequency,
       validation_samples: o.source.validationSamples,
       validation_every: config.val_freq === "epoch" ? 0 : config.val_freq,
+      ...(o.averaging === undefined || every === "never"
+        ? {}
+        : { reduce_every: every, reduce_delay }),
     },
   };
 }
@@ -101,6 +114,7 @@ export async function trainStage(o: StageTraining): Promise<void> {
     rate,
     settings: o.settings,
     links: o.links,
+    ...(o.averaging === undefined ? {} : { averaging: o.averaging }),
     ...(o.source === undefined ? {} : { source: o.source }),
     observer: observe(o, report, progress),
     signal: o.host.signal,

@@ -8,7 +8,7 @@ import { trainedValues } from "../training/mod.ts";
 import { aloneGraph } from "./calibrate.ts";
 import { EFFORTS, GradientProbe } from "./gradient_probe.ts";
 import type { VerifyRow } from "./requests.ts";
-import type { Subject } from "./verify.ts";
+import type { Subject } from "./verify_subject.ts";
 import { feedsOf, jittered } from "./verify_point.ts";
 
 /** Operators with a kink where inputs are zero or tie, as activations behind a ReLU do. */
@@ -33,19 +33,23 @@ const DELICATE = new Set(["Log", "Sqrt", "Div", "Pow", "Reciprocal", "Acosh", "R
 /** Operators on larger values are looked at with less effort. */
 const LARGE = 2 ** 20;
 
-/** Every distinct operator of a model alone, one after another while there is time. */
+/**
+ * Every distinct operator of a model alone, while there is time: first one of each kind, the small
+ * ones before the large.
+ */
 export async function operatorRows(
   subject: Subject,
   hasTime: () => boolean,
 ): Promise<{ readonly rows: VerifyRow[]; readonly of: number }> {
   const distinct = distinctNodes(subject);
-  const values = await activations(subject, distinct);
   const rows: VerifyRow[] = [];
   let of = distinct.length;
-  for (const [index, { node, wrt }] of distinct.entries()) {
-    if (!hasTime()) break;
-    const row = await operatorRow(subject, node, wrt, values, index);
-    if (row === undefined) of--;
+  if (!hasTime()) return { rows, of };
+  const values = await activations(subject, distinct);
+  for (const { node, wrt } of kindsFirst(distinct, values)) {
+    const row = hasTime() ? await operatorRow(subject, { node, wrt }, values, hasTime) : "no time";
+    if (row === "no time") break;
+    if (row === "not alone") of--;
     else rows.push(row);
   }
   return { rows, of };
@@ -74,6 +78,20 @@ function distinctNodes({ training, parameters, batch }: Subject): Distinct[] {
   return [...found.values()];
 }
 
+/** The smallest node of each operator, then the second smallest of each, and so on. */
+function kindsFirst(nodes: readonly Distinct[], values: Point): Distinct[] {
+  const size = ({ node }: Distinct) =>
+    node.inputs.reduce((sum, name) => sum + (values.get(name)?.bytes.byteLength ?? 0), 0);
+  const sizes = new Map(nodes.map((each) => [each, size(each)]));
+  const counts = new Map<string, number>();
+  const rising = nodes.toSorted((a, b) => sizes.get(a)! - sizes.get(b)!);
+  return rising.map((each) => {
+    const before = counts.get(each.node.op) ?? 0;
+    counts.set(each.node.op, before + 1);
+    return { each, before };
+  }).sort((a, b) => a.before - b.before).map(({ each }) => each);
+}
+
 /** The values that the nodes read, at the point. */
 async function activations(
   { runtime, training: { graph, facts }, point }: Subject,
@@ -93,43 +111,39 @@ async function activations(
   return new Map([...point, ...await session.run(feedsOf(session.inputs, point))]);
 }
 
-/** The worst of an operator's inputs; undefined where it cannot be looked at alone. */
+/** The worst of an operator's inputs. */
 async function operatorRow(
   subject: Subject,
-  node: Node,
-  wrt: readonly string[],
+  { node, wrt }: Distinct,
   values: Point,
-  index: number,
-): Promise<VerifyRow | undefined> {
+  hasTime: () => boolean,
+): Promise<VerifyRow | "not alone" | "no time"> {
   const { training: { graph, facts }, parameters } = subject;
-  const random = subject.random.fork(`operator ${index}`);
+  const random = subject.random.fork(`operator ${node.name}`);
   const own = wrt.map((name) => [name, values.get(name)!] as const);
   const point = KINKED.has(node.op) ? new Map([...values, ...jittered(own, random)]) : values;
+  const isLarge = own.some(([, { dims }]) => elementCount(dims) > LARGE);
+  const effort = isLarge ? EFFORTS.less : subject.effort;
   try {
     using probe = await GradientProbe.open({
       ...subject,
+      ...{ facts, point, wrt, random, effort, hasTime },
       graph: aloneGraph(node, new Set(parameters), graph, facts),
-      facts,
-      point,
-      wrt,
-      random,
-      effort: own.some(([, { dims }]) => elementCount(dims) > LARGE)
-        ? EFFORTS.less
-        : subject.effort,
     });
     let worst: VerifyRow | undefined;
     for (const input of wrt) {
       if (!probe.reaches(input)) continue;
       const judgement = await probe.judged([input], DELICATE.has(node.op));
+      if (judgement === undefined) return worst?.verdict === "differs" ? worst : "no time";
       const row = { kind: "operator" as const, name: node.name, op: node.op, input };
       if (worst === undefined || rank(judgement) > rank(worst)) {
         worst = { ...row, ...shown(judgement) };
       }
     }
-    return worst;
+    return worst ?? "not alone";
   } catch (thrown) {
     // Some gradients are only written beside their neighbours; the whole model covers them.
-    if (thrown instanceof RavnError) return undefined;
+    if (thrown instanceof RavnError) return "not alone";
     throw thrown;
   }
 }

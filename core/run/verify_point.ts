@@ -1,17 +1,9 @@
-import { dropoutKeeps, sizeOf } from "../autodiff/mod.ts";
+import { dropoutKeeps, movedPoint, randomDirection } from "../autodiff/mod.ts";
 import type { Mask, Point } from "../autodiff/mod.ts";
 import { gatherOf, readColumn } from "../data/mod.ts";
 import type { Column } from "../data/mod.ts";
 import { RavnError } from "../error.ts";
-import {
-  byteCount,
-  consumers,
-  dimsAt,
-  elementCount,
-  isFloat,
-  numbers,
-  tensor,
-} from "../onnx/mod.ts";
+import { byteCount, consumers, dimsAt, elementCount, isFloat, tensor } from "../onnx/mod.ts";
 import type { DType, Facts, Graph, Tensor, ValueInfo } from "../onnx/mod.ts";
 import type { Random } from "../random.ts";
 import type { Inputs } from "./requests.ts";
@@ -143,12 +135,8 @@ export function jittered(
   values: Iterable<readonly [string, Tensor]>,
   random: Random,
 ): Map<string, Tensor> {
-  return new Map([...values].map(([name, value]) => {
-    const size = JITTER * sizeOf(value);
-    const moved = Float64Array.from(numbers(value));
-    for (let i = 0; i < moved.length; i++) moved[i]! += size * random.normal();
-    return [name, tensor(value.dtype, value.dims, moved)];
-  }));
+  const point = new Map(values);
+  return new Map(movedPoint(point, randomDirection(point, point.keys(), random), JITTER));
 }
 
 /** The values of a point that a graph takes, by the names of its inputs. */

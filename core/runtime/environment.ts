@@ -64,7 +64,18 @@ function create(o: { threads?: number; library?: string }): Environment {
   );
   const hostAllocator = api.handle((out) => api.call.GetAllocatorWithDefaultOptions(out));
   const handle = createEnvironment(api, threads);
+  registerArena(api, handle);
   return { api, library, threads, handle, hostMemory, hostAllocator };
+}
+
+/** The arena that sessions with `memory: "shared"` take their memory from, as it grows. */
+function registerArena(api: Api, environment: Handle): void {
+  const { call } = api;
+  const arena = api.handle((out) =>
+    call.CreateCpuMemoryInfo(/* OrtArenaAllocator */ 1, /* OrtMemTypeDefault */ 0, out)
+  );
+  api.check(call.CreateAndRegisterAllocator(environment, arena, null));
+  call.ReleaseMemoryInfo(arena);
 }
 
 function createEnvironment(api: Api, threads: number): Handle {

@@ -15,3 +15,8 @@ export function alignedBytes(byteLength: number): Uint8Array<ArrayBuffer> {
   const start = past === 0 ? 0 : ALIGNMENT_BYTES - past;
   return whole.subarray(start, start + byteLength);
 }
+
+/** Frees what `alignedBytes` gave at once, and not when the collector comes to it. */
+export function freeBytes(memory: Uint8Array<ArrayBuffer>): void {
+  memory.buffer.transfer(0);
+}

@@ -3,7 +3,7 @@ import { DeviceMemory } from "./device.ts";
 import { type Environment, environmentOf } from "./environment.ts";
 import type { Device } from "./provider.ts";
 import { cancelRuns } from "./runs.ts";
-import { type Optimization, Session } from "./session.ts";
+import { type Optimization, Session, type SessionMemory } from "./session.ts";
 import { Value } from "./value.ts";
 
 /** ONNX Runtime in this process. Nothing is loaded before the first `open`. */
@@ -44,9 +44,7 @@ export class Runtime implements Disposable, AsyncDisposable {
   /**
    * Makes a model ready to run.
    *
-   * @param o.memoryPattern lays all values of a run out in one block that is planned after the first
-   * run: saves about a microsecond a value, and takes the block's size of memory; not by default on
-   * the CPU
+   * @param o.memory on the CPU an arena of the session's own by default, else a pattern
    * @param o.hostNodes nodes, by name, that the CPU computes although WebGPU has a kernel for them
    * @throws {RavnError} with ONNX Runtime's reason when it does not take the model, or when the
    * device cannot be used, saying what is missing.
@@ -56,7 +54,7 @@ export class Runtime implements Disposable, AsyncDisposable {
     o: {
       device?: Device;
       optimize?: Optimization;
-      memoryPattern?: boolean;
+      memory?: SessionMemory;
       hostNodes?: readonly string[];
     } = {},
   ): Promise<Session> {

@@ -3,7 +3,7 @@ import type { DType, Tensor } from "../onnx/tensor.ts";
 import { type Api, encodeCString, type Handle, pointerAt } from "./api.ts";
 import { Binding } from "./binding.ts";
 import type { Environment } from "./environment.ts";
-import { alignedBytes } from "./memory.ts";
+import { alignedBytes, freeBytes } from "./memory.ts";
 import { portsOf } from "./ports.ts";
 import { appendProvider, type Device } from "./provider.ts";
 import { lockOf } from "./runs.ts";
@@ -18,6 +18,14 @@ export interface Port {
 
 /** How far ONNX Runtime rewrites a graph before it runs it. */
 export type Optimization = "all" | "basic" | "none";
+
+/**
+ * Where the values of a run on the CPU lie: `own` is an arena of the session, freed with it;
+ * `shared` one of the process, for sessions that take turns; `pattern` an own one, in which all
+ * values are laid out as a single block after the first run. That saves about a microsecond a value
+ * and takes that block beside what the first run took.
+ */
+export type SessionMemory = "own" | "shared" | "pattern";
 
 /** `GraphOptimizationLevel`. */
 const LEVELS = { none: 0, basic: 1, all: 99 } as const;
@@ -60,14 +68,14 @@ export class Session implements Disposable {
     o: {
       device: Device;
       optimize: Optimization;
-      memoryPattern?: boolean;
+      memory?: SessionMemory;
       hostNodes?: readonly string[];
       copiesInputs?: boolean;
     },
   ): Promise<Session> {
     const { api, library } = environment;
-    const { memoryPattern = o.device !== "cpu" } = o;
-    const options = sessionOptions(api, LEVELS[o.optimize], memoryPattern);
+    const { memory = o.device === "cpu" ? "own" : "pattern" } = o;
+    const options = sessionOptions(api, LEVELS[o.optimize], memory);
     try {
       keepOnHost(api, options, o.device, o.hostNodes ?? []);
       appendProvider(api, library, options, o.device);
@@ -115,10 +123,10 @@ export class Session implements Disposable {
     feeds: ReadonlyMap<string, Tensor>,
     wanted?: ReadonlySet<string>,
   ): Promise<Map<string, Tensor>> {
-    using binding = this.binding();
     using values = new DisposableStack();
+    using binding = this.binding();
     for (const [name, { dtype, dims, bytes }] of feeds) {
-      const memory = alignedBytes(bytes.byteLength);
+      const memory = values.adopt(alignedBytes(bytes.byteLength), freeBytes);
       memory.set(bytes);
       binding.input(name, values.use(Value.over(this.#environment, dtype, dims, memory)));
     }
@@ -161,15 +169,17 @@ function byName(ports: readonly Port[]): Map<string, Port> {
   return new Map(ports.map((port) => [port.name, port]));
 }
 
-function sessionOptions(api: Api, level: number, memoryPattern: boolean): Handle {
+function sessionOptions(api: Api, level: number, memory: SessionMemory): Handle {
   const { call } = api;
   const options = api.handle((out) => call.CreateSessionOptions(out));
   api.check(call.DisablePerSessionThreads(options));
   api.check(call.SetSessionGraphOptimizationLevel(options, level));
-  api.check(memoryPattern ? call.EnableMemPattern(options) : call.DisableMemPattern(options));
+  const arrange = memory === "pattern" ? call.EnableMemPattern : call.DisableMemPattern;
+  api.check(arrange(options));
   api.check(call.SetDeterministicCompute(options, true));
   const entry = (key: string, value: string) =>
     api.check(call.AddSessionConfigEntry(options, encodeCString(key), encodeCString(value)));
+  if (memory === "shared") entry("session.use_env_allocators", "1");
   // The pool of the process does not spin either; this covers ONNX Runtime's own defaults.
   entry("session.intra_op.allow_spinning", "0");
   entry("session.inter_op.allow_spinning", "0");

@@ -96,3 +96,23 @@ Deno.test("a session that is disposed of lives on until its bindings are gone", 
   binding[Symbol.dispose]();
   assert.throws(() => binding.run(), /disposed/);
 });
+
+Deno.test("outputs that are not wanted come with their shape alone", async () => {
+  using session = await runtime.session(affineModel());
+  const outputs = await session.run(feeds, new Set());
+  const { dtype, dims, bytes } = outputs.get("y")!;
+  assert.deepEqual([dtype, dims, bytes.byteLength], ["float32", [2, 3], 0]);
+  const wanted = await runtime.evaluate(affineModel(), feeds, new Set(["y"]));
+  assert.deepEqual([...numbers(wanted.get("y")!)], [12, 24, 36, 18, 30, 42]);
+});
+
+Deno.test("a model gives the same wherever its values lie, run after run", async () => {
+  for (const memory of ["own", "shared", "pattern"] as const) {
+    using first = await runtime.session(affineModel(), { memory });
+    using second = await runtime.session(affineModel(), { memory });
+    for (const session of [first, second, first, second]) {
+      const outputs = await session.run(feeds);
+      assert.deepEqual([...numbers(outputs.get("y")!)], [12, 24, 36, 18, 30, 42], memory);
+    }
+  }
+});

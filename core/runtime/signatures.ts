@@ -78,6 +78,7 @@ export const SIGNATURES = {
   AllocatorFree: status(76, P, P),
   ReleaseAllocator: release(132),
   CreateMemoryInfo: status(68, B, "i32", "i32", "i32", B),
+  CreateAndRegisterAllocator: status(144, P, P, P),
   CreateCpuMemoryInfo: status(69, "i32", "i32", B),
   ReleaseMemoryInfo: release(94),
 

@@ -146,6 +146,10 @@ export class DeviceExecutor extends HostMemory implements StageEngine {
     return this.#graphs.statistics.tensors();
   }
 
+  replaceStatistics(values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    return this.#graphs.statistics.replace(values);
+  }
+
   /** Stands for the buffers that a micro-batch uses. */
   #key(m: number, samples: number): number {
     return samples * this.cycle + m % this.cycle;

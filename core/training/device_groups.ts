@@ -81,6 +81,16 @@ export function* takeApart({ placed }: Group, { bytes }: Tensor): Generator<[str
   }
 }
 
+/** A group's tensor of the values of its parameters, to be uploaded. */
+export function putTogether(
+  { placed, count }: Group,
+  values: ReadonlyMap<string, Float32Array>,
+): Tensor {
+  const whole = new Float32Array(count);
+  for (const { parameter: { name }, offset } of placed) whole.set(values.get(name)!, offset / 4);
+  return tensor("float32", [count], whole);
+}
+
 /** Frees a group's memory; views of it must be gone. */
 export function disposeGroup({ weights, gradient, partial, state }: Group): void {
   for (const owned of [...weights, gradient, partial, ...state.values()]) {

@@ -121,6 +121,15 @@ export class DeviceStatistics implements Disposable {
     return tensors;
   }
 
+  /** Puts other values in the place of some of the newest statistics. */
+  async replace(values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    for (const { running, dims } of this.#statistics) {
+      const value = values.get(running);
+      if (value === undefined) continue;
+      await this.#memory.upload(this.#running.get(running)!, tensor("float32", dims, value));
+    }
+  }
+
   #takesOf(samples: number): Value {
     const known = this.#takes.get(samples);
     if (known !== undefined) return known;

@@ -43,6 +43,13 @@ Deno.test("statistics on a device are those on the host, for every batch size", 
     assert.notDeepEqual(kept, newest.get(name));
   }
   assert.equal(device.tensor("m"), undefined);
+  const others = new Map([["variance", new Float32Array(CHANNELS).fill(7)]]);
+  host.replace(others);
+  await device.replace(others);
+  for (const replaced of [host.tensors(), await device.tensors()]) {
+    assert.deepEqual(numbers(replaced.get("variance")!), others.get("variance"));
+    assertClose(numbers(replaced.get("mean")!), numbers(newest.get("mean")!));
+  }
 });
 
 Deno.test("a stage without normalization has no statistics", async () => {

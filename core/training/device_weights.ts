@@ -9,7 +9,7 @@ import type {
   Session,
   Value,
 } from "../runtime/mod.ts";
-import { disposeGroup, openGroups, takeApart } from "./device_groups.ts";
+import { disposeGroup, openGroups, putTogether, takeApart } from "./device_groups.ts";
 import type { DeviceWeightsOptions, Group } from "./device_groups.ts";
 import { optimizerGraph, scalarsOf } from "./device_optimizer.ts";
 import type { ParameterRule } from "./optimizer.ts";
@@ -155,6 +155,12 @@ export class DeviceWeights implements StageWeights {
 
   tensors(buffer: number): Promise<Map<string, Tensor>> {
     return this.#download(({ weights }) => weights[buffer]!);
+  }
+
+  async replace(buffer: number, values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    for (const group of this.#groups) {
+      await this.#memory.upload(group.weights[buffer]!, putTogether(group, values));
+    }
   }
 
   gradients(): Promise<Map<string, Tensor>> {

@@ -160,3 +160,21 @@ Deno.test("small parameters share a group, large ones and those of WebGPU do not
 async function downloaded(memory: DeviceMemory, source: DeviceTensor): Promise<Tensor> {
   return await memory.download(source);
 }
+
+Deno.test("other values take the place of a version's weights, on both engines", async () => {
+  const options = optionsOf(OPTIMIZERS[0]!, false);
+  const values = new Map(PARAMETERS.map(({ name, dims }) => [
+    name,
+    new Float32Array(dims.reduce((product, dim) => product * dim, 1)).fill(dims.length + 0.5),
+  ]));
+  const memory = await runtime.deviceMemory();
+  using onHost = new WeightStore(options);
+  using onDevice = await DeviceWeights.open({ ...options, memory });
+  for (const weights of [onHost, onDevice]) {
+    await weights.replace(1, values);
+    for (const [name, found] of await weights.tensors(1)) {
+      assert.deepEqual([...numbers(found)], [...values.get(name)!]);
+    }
+    assertClose(await weights.tensors(0), options.initial);
+  }
+});

@@ -24,7 +24,7 @@ export interface ExecutorOptions {
   readonly seed: number;
 }
 
-/** Bytes of parameters and data under which a step is short, and its many small allocations count. */
+/** Bytes of parameters and data under which a step is so short that its allocations count. */
 const SMALL_BYTES = 2 ** 20;
 
 /**
@@ -49,8 +49,8 @@ export class StageExecutor extends HostMemory implements StageEngine {
   /** Loads the graphs of a stage and allocates its buffers. */
   static async open(options: ExecutorOptions): Promise<StageExecutor> {
     const { runtime, manifest, models } = options;
-    const memoryPattern = bytesOf(manifest) < SMALL_BYTES;
-    const sessions = await StageSessions.open(runtime, models, { memoryPattern });
+    const memory = bytesOf(manifest) < SMALL_BYTES ? "pattern" : "shared";
+    const sessions = await StageSessions.open(runtime, models, { memory });
     return new StageExecutor(options, sessions);
   }
 
@@ -99,6 +99,10 @@ export class StageExecutor extends HostMemory implements StageEngine {
 
   statistics(): Map<string, Tensor> {
     return this.#statistics.tensors();
+  }
+
+  replaceStatistics(values: ReadonlyMap<string, Float32Array>): void {
+    this.#statistics.replace(values);
   }
 
   /** A float32 value that the forward of micro-batch `m` left. */

@@ -61,6 +61,11 @@ export class RunningStatistics {
     return this.#byName.get(name)?.value;
   }
 
+  /** Puts other values in the place of some of the newest statistics. */
+  replace(values: ReadonlyMap<string, Float32Array>): void {
+    for (const [name, value] of values) this.#byName.get(name)!.running.set(value);
+  }
+
   /** The newest statistics by name. */
   tensors(): Map<string, Tensor> {
     return new Map(

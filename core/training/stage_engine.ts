@@ -60,6 +60,8 @@ export interface StageEngine extends AsyncDisposable {
   keepStatistics(): Eventual<void>;
   /** A copy of the running statistics by name. */
   statistics(): Eventual<Map<string, Tensor>>;
+  /** Puts other values in the place of some running statistics, by name. */
+  replaceStatistics(values: ReadonlyMap<string, Float32Array>): Eventual<void>;
 }
 
 /** When an update of a stage's weights happens, and how. */
@@ -80,6 +82,8 @@ export interface StageWeights extends Disposable {
   squaredNorm(): Eventual<number>;
   /** A copy of all weights in `buffer`, by name. */
   tensors(buffer: number): Eventual<Map<string, Tensor>>;
+  /** Puts other values in the place of all weights in `buffer`, by name. */
+  replace(buffer: number, values: ReadonlyMap<string, Float32Array>): Eventual<void>;
   /** A copy of the gradients of the last update, by parameter name; for tests. */
   gradients(): Eventual<Map<string, Tensor>>;
 }

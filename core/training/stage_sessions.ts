@@ -1,4 +1,4 @@
-import type { Binding, Runtime, Session } from "../runtime/mod.ts";
+import type { Binding, Runtime, Session, SessionMemory } from "../runtime/mod.ts";
 import type { DeviceModel } from "./device_form.ts";
 import type { StageModels } from "./stage_engine.ts";
 
@@ -17,14 +17,14 @@ export class StageSessions implements Disposable {
   /**
    * Loads all graphs that there are, on the runtime's device.
    *
-   * @param o.memoryPattern see `Runtime.session`
+   * @param o.memory see `Runtime.session`
    * @param o.prepare puts a graph into the form in which the device takes it
    */
   static async open(
     runtime: Runtime,
     models: StageModels,
     o: {
-      readonly memoryPattern?: boolean;
+      readonly memory?: SessionMemory;
       readonly prepare?: (model: Uint8Array, file: string) => DeviceModel;
     } = {},
   ): Promise<StageSessions> {

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import { elementCount, numbers } from "../onnx/mod.ts";
+import { elementCount } from "../onnx/mod.ts";
 import type { Tensor } from "../onnx/mod.ts";
 import * as kernels from "../runtime/mod.ts";
 import { Arena, floatsOf, paddedSize } from "../runtime/mod.ts";
@@ -117,13 +117,13 @@ export class WeightStore implements StageWeights {
         const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
         return runtime.value("float32", dims, bytes);
       };
-      group.weights[0]!.set(numbers(tensor), start);
       const first = over(group.gradients);
       const bound = {
         weights: group.weights.map(over),
         gradient: first,
         partial: group.partial === undefined ? first : over(group.partial),
       };
+      bound.weights[0]!.bytes.set(tensor.bytes);
       this.#bound.set(name, bound);
       this.#gradients.set(gradient, bound);
       offset += paddedSize(count * 4) / 4;
@@ -187,6 +187,13 @@ export class WeightStore implements StageWeights {
       name,
       { dtype: "float32", dims, bytes: new Uint8Array(this.tensor(buffer, name).bytes) },
     ]));
+  }
+
+  /** @see StageWeights.replace */
+  replace(buffer: number, values: ReadonlyMap<string, Float32Array>): void {
+    for (const { name } of this.#parameters) {
+      floatsOf(this.tensor(buffer, name).bytes).set(values.get(name)!);
+    }
   }
 
   /** A copy of the gradients of the last update, by parameter name; for tests. */

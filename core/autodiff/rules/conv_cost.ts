@@ -44,6 +44,12 @@ const BLOCKING = 0.15;
 /** Multiply-adds per ns of a depthwise convolution in that layout. */
 const BLOCKED_SINGLE = 10;
 
+/** Multiply-adds per ns of a convolution over the samples. */
+const SAMPLES_PRODUCT = 25;
+
+/** Filters that it computes at once; with fewer it is slower. */
+const FILTERS_AT_ONCE = 64;
+
 /** A group of a transposed convolution. */
 const GROUP = 1000;
 
@@ -145,6 +151,22 @@ export function correlatedWork(shape: ConvShape): Work {
   }
   const turned = 3 * BLOCKING * (channels * area(window.input) + filters * area(window.output));
   return { sample_ns: turned + product / BLOCKED_SINGLE, nodes: 9, parallel: 0.9 };
+}
+
+/**
+ * A convolution of x by dy over the samples. It is fast where it is blocked, which takes a batch of
+ * whole blocks, and else slow: by this estimate it seldom comes first, but is among those timed.
+ */
+export function samplesWork(shape: ConvShape): Work {
+  const { channels, filters, groups, window } = shape;
+  // Narrow groups are taken together until their filters fill a block.
+  const each = filters / groups;
+  const merged = groups === 1 ? 1 : Math.ceil(BLOCK / each);
+  const product = filters * channels * merged / groups * area(window.kernel) * area(window.output);
+  const wide = each * merged >= FILTERS_AT_ONCE;
+  const rate = SAMPLES_PRODUCT * (wide ? 1 : 0.5) * (filters % BLOCK === 0 ? 1 : 0.25);
+  const blocking = 4 * BLOCKING * (channels * area(window.input) + filters * area(window.output));
+  return { sample_ns: blocking + product / rate, nodes: 14, parallel: 0.95 };
 }
 
 /** A convolution of dy with the weight reversed; ONNX Runtime has a kernel for depthwise ones. */

@@ -8,10 +8,12 @@ import {
   correlatedWork,
   gatheredWork,
   pickedWork,
+  samplesWork,
   stackWork,
   tappedWork,
   timeOf,
 } from "./conv_cost.ts";
+import { correlatedSamples, isCorrelated } from "./conv_correlated.ts";
 import { correlatedWeight, isDepthwise } from "./conv_depthwise.ts";
 import { channelsLast, indicesOf, inputsRead, takenRows } from "./conv_rows.ts";
 import { area, type ConvShape, isPointwise } from "./conv_shape.ts";
@@ -194,6 +196,14 @@ const correlated: Formulation = {
   emit: correlatedWeight,
 };
 
+/** A convolution of x by dy over the samples; see `conv_correlated.ts`. */
+const overSamples: Formulation = {
+  name: "samples",
+  applies: (shape) => isCorrelated(shape) && !isDepthwise(shape),
+  cost: (shape, threads) => timeOf(samplesWork(shape), threads),
+  emit: (call, shape) => asWeight(call, correlatedSamples(call, shape)),
+};
+
 /** The ways to write the gradient of a convolution's weight. */
 export const weightFormulations: readonly Formulation[] = [
   pointwise,
@@ -202,4 +212,5 @@ export const weightFormulations: readonly Formulation[] = [
   tapped,
   picked,
   correlated,
+  overSamples,
 ];

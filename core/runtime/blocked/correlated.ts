@@ -1,5 +1,6 @@
-import { type Graph, intOf, type Node } from "../../onnx/mod.ts";
+import { intOf, type Node } from "../../onnx/mod.ts";
 import { BLOCKED, perAxis, type Rewriting } from "./rewriting.ts";
+import { writeByBatch } from "./usual_batch.ts";
 
 /** Maps of all samples, padded, one above the other: [N, C, H, W] as [C, N rows, W]. */
 interface Pile {
@@ -134,21 +135,13 @@ export function writeCorrelation(
   }
   // Both branches read these.
   for (const { maps } of [image, filter]) to.reordered(maps);
-  const branch = (name: string, write: () => string): Graph =>
-    to.branch(name, () => to.node("ReorderOutput", [write()], { channels }, BLOCKED));
-  const size = to.node("Gather", [to.node("Shape", [image.maps]), to.ints([0])], { axis: 0 });
-  to.emit(
-    "If",
-    [to.node("Equal", [size, to.ints([samples])])],
-    {
-      then_branch: {
-        type: "graph",
-        value: branch("usual", () => bySample(to, found, block, samples)),
-      },
-      else_branch: { type: "graph", value: branch("other", () => piled(to, found, block)) },
-    },
-    "",
-    result,
+  const filters = (write: () => string) => () =>
+    to.node("ReorderOutput", [write()], { channels }, BLOCKED);
+  writeByBatch(
+    to,
+    { value: image.maps, samples, result },
+    filters(() => bySample(to, found, block, samples)),
+    filters(() => piled(to, found, block)),
   );
   return true;
 }

@@ -1,0 +1,199 @@
+import { intOf, type Node, stringOf } from "../../onnx/mod.ts";
+import { BLOCKED, perAxis, type Rewriting } from "./rewriting.ts";
+import { writeByBatch } from "./usual_batch.ts";
+
+/** Nodes that rearrange a value, the first being the first to run. */
+interface Chain {
+  readonly source: string;
+  readonly nodes: readonly Node[];
+}
+
+/** The chain of these operators that makes a value, read from the last to the first. */
+function chainOf(to: Rewriting, value: string, operators: readonly string[]): Chain | undefined {
+  const nodes: Node[] = [];
+  let source = value;
+  for (const operator of operators) {
+    const node = to.maker(source);
+    if (node?.op !== operator || node.domain !== "") return undefined;
+    nodes.unshift(node);
+    source = node.inputs[0]!;
+  }
+  return { source, nodes };
+}
+
+/** The same nodes again: those of a branch have to stand in it. */
+function copied(to: Rewriting, { source, nodes }: Chain): string {
+  return nodes.reduce(
+    (value, { op, inputs, attributes }) => to.node(op, [value, ...inputs.slice(1)], attributes),
+    source,
+  );
+}
+
+/** A convolution [C/g, g N, H, W] by [M, N, P, Q] of g groups: the samples are the channels. */
+interface SampleChannels {
+  readonly node: Node;
+  readonly image: Chain;
+  readonly filter: Chain;
+  /** Padding of the image: top, left, bottom, right; negative crops. */
+  readonly pads: readonly [number, number, number, number];
+  readonly groups: number;
+  /** Channels of a group. */
+  readonly perGroup: number;
+  readonly filters: number;
+  /** Sizes of the padded image's maps and of the filter's. */
+  readonly map: readonly [number, number];
+  readonly kernel: readonly [number, number];
+}
+
+/** The padding of maps with zeros, top, left, bottom and right, and what is padded. */
+function paddingOf(to: Rewriting, value: string): Chain & Pick<SampleChannels, "pads"> {
+  const none = { source: value, nodes: [], pads: [0, 0, 0, 0] } as const;
+  const found = chainOf(to, value, ["Pad"]);
+  const [node] = found?.nodes ?? [];
+  if (found === undefined || node === undefined || node.inputs.length !== 2) return none;
+  const amounts = to.integers(node.inputs[1]!);
+  if (stringOf(node, "mode", "constant") !== "constant" || amounts?.length !== 8) return none;
+  if ([0, 1, 4, 5].some((i) => amounts[i] !== 0)) return none;
+  const [top, left, bottom, right] = [2, 3, 6, 7].map((i) => amounts[i]!);
+  return { ...found, pads: [top!, left!, bottom!, right!] };
+}
+
+/** Reads Reshape(Transpose(Reshape(Pad?(x)))) and Reshape(Transpose(dy)). */
+function sampleChannelsOf(to: Rewriting, node: Node): SampleChannels | undefined {
+  const [x, w] = node.inputs as [string, string];
+  const turned = chainOf(to, x, ["Reshape", "Transpose", "Reshape"]);
+  const filter = chainOf(to, w, ["Reshape", "Transpose"]);
+  if (turned === undefined || filter === undefined) return undefined;
+  if (perAxis(turned.nodes[1]!, "perm", 5, 0).join() !== "2,1,0,3,4") return undefined;
+  if (perAxis(filter.nodes[0]!, "perm", 4, 0).join() !== "1,0,2,3") return undefined;
+  const padding = paddingOf(to, turned.source);
+  const [perGroup, , high, wide] = to.sizes(x) ?? [];
+  const [filters, , ...kernel] = to.sizes(w) ?? [];
+  if (perGroup === undefined || filters === undefined) return undefined;
+  const [down, across] = kernel;
+  if (high === undefined || wide === undefined || down === undefined || across === undefined) {
+    return undefined;
+  }
+  return {
+    node,
+    image: { source: padding.source, nodes: [...padding.nodes, ...turned.nodes] },
+    filter,
+    pads: padding.pads,
+    groups: intOf(node, "group", 1),
+    perGroup,
+    filters,
+    map: [high, wide],
+    kernel: [down, across],
+  };
+}
+
+/** How the samples and the groups fall into blocks. */
+interface Blocks {
+  readonly block: number;
+  readonly samples: number;
+  /** Blocks of samples; the last may be filled up with zeros. */
+  readonly count: number;
+  /** Groups that are taken as one, so that their filters make whole blocks. */
+  readonly merged: number;
+}
+
+/** `value`, of so many samples of `size` elements, with zeros to a whole number of blocks. */
+function filledUp(to: Rewriting, value: string, size: number, o: Blocks): string {
+  const missing = o.count * o.block - o.samples;
+  if (missing === 0) return value;
+  const rows = to.reshape(value, [o.samples, size]);
+  return to.node("Pad", [rows, to.ints([0, 0, missing, 0])]);
+}
+
+/** x as [c, g N / block, H, W, block], padded. A matrix is transposed in no time. */
+function imageOf(to: Rewriting, found: SampleChannels, o: Blocks): string {
+  const { image, pads, map, merged, ...rest } = { ...found, ...o };
+  const [top, left, bottom, right] = pads;
+  const [height, width] = [map[0] - top - bottom, map[1] - left - right];
+  const [groups, channels] = [rest.groups / merged, rest.perGroup * merged];
+  const size = groups * channels * height * width;
+  const rows = to.reshape(filledUp(to, image.source, size, o), [o.count, o.block, size]);
+  const turned = to.node("Transpose", [rows], { perm: [0, 2, 1] });
+  const stack = to.reshape(turned, [o.count, groups, channels, height * width * o.block]);
+  const sorted = o.count * groups === 1
+    ? stack
+    : to.node("Transpose", [stack], { perm: [2, 1, 0, 3] });
+  const maps = to.reshape(sorted, [channels * groups * o.count, height, width * o.block]);
+  const amounts = [0, top, left * o.block, 0, bottom, right * o.block];
+  const padded = amounts.every((n) => n === 0) ? maps : to.node("Pad", [maps, to.ints(amounts)]);
+  return to.reshape(padded, [channels, groups * o.count * o.block, ...map]);
+}
+
+/** dy as [M / block, N / block, P, Q, block of N, block of M]. */
+function filterOf(to: Rewriting, { filter, filters, kernel }: SampleChannels, o: Blocks): string {
+  const positions = kernel[0] * kernel[1];
+  const rows = filledUp(to, to.reordered(filter.source), filters * positions, o);
+  const stack = to.reshape(rows, [o.count, o.block, filters / o.block, positions, o.block]);
+  const turned = to.node("Transpose", [stack], { perm: [2, 0, 3, 1, 4] });
+  return to.reshape(turned, [filters, o.count * o.block, ...kernel]);
+}
+
+/** The convolution [C/g, M, kh, kw] of blocked operands. */
+function blocked(to: Rewriting, found: SampleChannels, o: Blocks): string {
+  const { filters, groups, perGroup, map, kernel, node } = found;
+  const dilations = perAxis(node, "dilations", 2, 1);
+  const operands = [imageOf(to, found, o), filterOf(to, found, o)];
+  const attributes = { dilations, group: groups / o.merged };
+  const maps = to.node("Conv", operands, attributes, BLOCKED);
+  const all = to.node("ReorderOutput", [maps], { channels: filters }, BLOCKED);
+  if (o.merged === 1) return all;
+  // Of merged groups only the filters and channels of the same one belong together.
+  const [wide, each] = [groups / o.merged, filters / groups];
+  const taps = kernel.map((size, i) => map[i]! - (size - 1) * dilations[i]!) as [number, number];
+  const rows = Array.from({ length: perGroup * groups }, (_, i) => {
+    const [channel, group] = [Math.floor(i / groups), i % groups];
+    const [at, within] = [Math.floor(group / o.merged), group % o.merged];
+    return ((within * perGroup + channel) * wide + at) * o.merged + within;
+  });
+  const stack = to.reshape(all, [perGroup * o.merged * groups, each * taps[0] * taps[1]]);
+  const own = to.node("Gather", [stack, to.ints(rows)], { axis: 0 });
+  return to.reshape(own, [perGroup, filters, ...taps]);
+}
+
+/** Undefined where too much of the blocks would be empty. */
+function blocksOf(
+  { filters, groups }: SampleChannels,
+  block: number,
+  samples: number,
+): Blocks | undefined {
+  const each = filters / groups;
+  let merged = 1;
+  while (each * merged % block !== 0) merged++;
+  const count = Math.ceil(samples / block);
+  if (groups % merged !== 0 || samples < count * block / 2) return undefined;
+  return { block, samples, count, merged };
+}
+
+/**
+ * Writes the weight gradient of a convolution, which comes as a convolution over the samples (see
+ * `conv_correlated.ts` of autodiff), for the usual number of samples: only for a known number do
+ * they fall into blocks.
+ *
+ * @returns false where this node is none; nothing is written then
+ */
+export function writeSampleChannels(
+  to: Rewriting,
+  node: Node,
+  block: number,
+  samples: number | undefined,
+): boolean {
+  if (samples === undefined || to.opset < 13) return false;
+  const found = sampleChannelsOf(to, node);
+  if (found === undefined) return false;
+  const blocks = blocksOf(found, block, samples);
+  if (blocks === undefined) return false;
+  // The other convolutions of dy read this too.
+  to.reordered(found.filter.source);
+  writeByBatch(
+    to,
+    { value: found.image.source, samples, result: node.outputs[0]! },
+    () => blocked(to, found, blocks),
+    () => to.node("Conv", [copied(to, found.image), copied(to, found.filter)], node.attributes),
+  );
+  return true;
+}
