@@ -4,6 +4,7 @@ import {
   intOf,
   numbers,
   readModel,
+  readsOf,
   stringOf,
   tensor,
   writeModel,
@@ -31,7 +32,7 @@ export function deviceForm(graph: Graph): Graph {
   const form = new DeviceForm(graph);
   const nodes = graph.nodes.flatMap((node) => form.rewrite(node));
   const read = new Set([
-    ...nodes.flatMap(({ inputs }) => inputs),
+    ...nodes.flatMap((node) => [...readsOf(node)]),
     ...graph.outputs.map(({ name }) => name),
   ]);
   const constants = [...graph.initializers, ...form.constants];

@@ -124,3 +124,36 @@ Deno.test("a file is rewritten; WebGPU leaves to the CPU what its kernels fail a
   assert.deepEqual(deviceModel(model, "host.onnx", "webgpu").hostNodes, ["indices", "nine"]);
   assert.deepEqual(deviceModel(model, "host.onnx", "cuda").hostNodes, []);
 });
+
+Deno.test("initializers that only a branch reads stay", () => {
+  const branch: Graph = {
+    ...normalization(17, 4),
+    inputs: [],
+    nodes: [{
+      name: "add",
+      op: "Add",
+      domain: "",
+      inputs: ["x", "shift"],
+      outputs: ["sum"],
+      attributes: {},
+    }],
+    outputs: [{ name: "sum", dtype: "float32" }],
+    initializers: new Map(),
+  };
+  const graph = {
+    ...normalization(17, 4),
+    nodes: [{
+      name: "if",
+      op: "If",
+      domain: "",
+      inputs: ["condition"],
+      outputs: ["result"],
+      attributes: {
+        then_branch: { type: "graph", value: branch },
+        else_branch: { type: "graph", value: branch },
+      },
+    }],
+    initializers: new Map([["shift", varied([3])], ["unread", varied([1])]]),
+  } as const;
+  assert.deepEqual([...deviceForm(graph).initializers.keys()], ["shift"]);
+});
