@@ -63,7 +63,7 @@ export async function verify(
   const worst = worstOf(rows);
   return {
     file: request.model,
-    verdict: verdictOf(rows, operators),
+    verdict: verdictOf(rows, operators, parameters),
     samples: subject.batch,
     tolerance: request.tolerance,
     model: coverageOf(model),
@@ -97,18 +97,29 @@ function coverageOf({ rows, of }: Rows): Coverage {
   return { checked: rows.length, of };
 }
 
+/** Parameters, spread over the model, that stand for a direction of all of them. */
+const PARAMETERS_ENOUGH = 8;
+
 /**
  * The steepest direction is the gradient's own choice, and is blind where that is wrongly zero. So
- * a direction that was drawn must agree, or, beside the steepest one, every kind of operator.
+ * a direction that was drawn must agree, or every kind of operator and, for how they are joined,
+ * the steepest direction or enough parameters. In a deep network with batch norms a move of all
+ * parameters together may change too much to be measured where a move of one does not.
  */
-function verdictOf(rows: readonly VerifyRow[], operators: Rows): VerifyReport["verdict"] {
+function verdictOf(
+  rows: readonly VerifyRow[],
+  operators: Rows,
+  parameters: Rows,
+): VerifyReport["verdict"] {
   if (rows.some(({ verdict }) => verdict === "differs")) return "fail";
-  const agreeing = rows.filter(({ kind, verdict }) => kind === "model" && verdict === "agrees");
+  const agreeing = rows.filter(({ verdict }) => verdict === "agrees");
+  const directions = agreeing.filter(({ kind }) => kind === "model");
+  if (directions.some(({ name }) => name !== STEEPEST)) return "pass";
   const areAllKinds = operators.rows.length === operators.of &&
     operators.rows.every(({ verdict }) => verdict === "agrees");
-  const isSure = agreeing.some(({ name }) => name !== STEEPEST) ||
-    (agreeing.length > 0 && areAllKinds);
-  return isSure ? "pass" : "incomplete";
+  const alone = agreeing.filter(({ kind }) => kind === "parameter").length;
+  const areJoined = directions.length > 0 || alone >= Math.min(PARAMETERS_ENOUGH, parameters.of);
+  return areAllKinds && areJoined ? "pass" : "incomplete";
 }
 
 function worstOf(rows: readonly VerifyRow[]): VerifyRow | undefined {
@@ -124,7 +135,10 @@ function rank({ verdict, relative }: VerifyRow): number {
   return verdict === "differs" ? 1 + (relative ?? Infinity) : Math.min(1, relative ?? 0);
 }
 
-/** Directions of all parameters together, the first of them also where most of the time is gone. */
+/**
+ * Directions of all parameters together, the first of them also where most of the time is gone:
+ * one that was drawn, since it can be enough by itself.
+ */
 async function modelRows(
   probe: GradientProbe,
   parameters: readonly string[],
@@ -134,8 +148,8 @@ async function modelRows(
     throw new RavnError("no output of the model depends on a parameter");
   }
   const directions: readonly (readonly [string, () => Promise<Judgement | undefined>])[] = [
-    [STEEPEST, () => probe.judgedSteepest(parameters)],
     ["random direction", () => probe.judgedRandom(parameters)],
+    [STEEPEST, () => probe.judgedSteepest(parameters)],
     ["balanced direction", () => probe.judgedBalanced(parameters)],
   ];
   const rows: VerifyRow[] = [];
