@@ -1,7 +1,7 @@
 """Peer of gradient_conv.ts: both gradients of a convolution in PyTorch.
 
-Arguments: threads, repeats, then samples, channels, height, width, filters, height and width of the
-kernel, stride, padding of height and width, and groups, joined by commas.
+Arguments: threads, repeats, then samples, channels, filters, groups and stride, and lists with a
+number for each axis: sizes of the map, of the kernel, padding; joined by x, and the whole by commas.
 """
 import sys
 
@@ -15,9 +15,12 @@ torch.manual_seed(0)
 
 
 def backward_of(text):
-    n, c, h, w, m, kh, kw, stride, top, left, groups = map(int, text.split(","))
-    x, weight = torch.randn(n, c, h, w), torch.randn(m, c // groups, kh, kw)
-    window = ([stride, stride], [top, left], [1, 1], False, [0, 0], groups)
+    *numbers, sizes, kernel, pads = text.split(",")
+    n, c, m, groups, stride = map(int, numbers)
+    sizes, kernel, pads = ([int(n) for n in each.split("x")] for each in (sizes, kernel, pads))
+    x, weight = torch.randn(n, c, *sizes), torch.randn(m, c // groups, *kernel)
+    axes = len(sizes)
+    window = ([stride] * axes, pads, [1] * axes, False, [0] * axes, groups)
     dy = torch.randn(torch.ops.aten.convolution(x, weight, None, *window).shape)
     both = [True, True, False]
     return lambda: torch.ops.aten.convolution_backward(dy, x, weight, None, *window, both)

@@ -18,12 +18,13 @@ const THREADS = Number(Deno.env.get("RAVN_BENCH_THREADS") ?? 2);
 const REPEATS = 5;
 const SAMPLES = 16;
 
-/** A convolution of square maps; kernels of odd sizes are padded by half. */
+/** A convolution of square maps, several deep in three dimensions; kernels are padded by half. */
 interface Convolution {
   readonly channels: number;
   readonly side: number;
+  readonly depth?: number;
   readonly filters: number;
-  readonly kernel: readonly [number, number];
+  readonly kernel: readonly number[];
   readonly stride?: number;
   readonly groups?: number;
 }
@@ -74,34 +75,52 @@ const plain: readonly Convolution[] = [
   { channels: 256, side: 8, filters: 128, kernel: [1, 1] },
 ];
 
+/** Of the kinds that networks for video and volumes have: an entry, narrow and wide, strided. */
+const deep: readonly Convolution[] = [
+  { channels: 3, side: 32, depth: 8, filters: 16, kernel: [3, 3, 3] },
+  { channels: 8, side: 16, depth: 8, filters: 16, kernel: [3, 3, 3] },
+  { channels: 16, side: 14, depth: 8, filters: 32, kernel: [3, 3, 3] },
+  { channels: 32, side: 16, depth: 8, filters: 64, kernel: [3, 3, 3], stride: 2 },
+  { channels: 64, side: 14, depth: 4, filters: 64, kernel: [3, 3, 3] },
+  { channels: 64, side: 14, depth: 4, filters: 64, kernel: [3, 1, 1] },
+  { channels: 64, side: 14, depth: 4, filters: 64, kernel: [1, 3, 3] },
+];
+
 const BENCHES: Readonly<Record<string, readonly Convolution[]>> = {
   "gradient/conv_depthwise": depthwise,
   "gradient/conv_grouped": grouped,
   "gradient/conv_strided": strided,
   "gradient/conv_plain": plain,
+  "gradient/conv_3d": deep,
 };
 
-function padsOf({ kernel }: Convolution): [number, number] {
-  return [Math.floor(kernel[0] / 2), Math.floor(kernel[1] / 2)];
+/** Sizes of a map. */
+function mapOf({ side, depth }: Convolution): number[] {
+  return depth === undefined ? [side, side] : [depth, side, side];
 }
 
-function nameOf({ channels, side, filters, kernel, stride = 1 }: Convolution): string {
-  return `${channels}x${side}x${side}-${filters}k${kernel.join("x")}s${stride}`;
+function padsOf({ kernel }: Convolution): number[] {
+  return kernel.map((size) => Math.floor(size / 2));
+}
+
+function nameOf(c: Convolution): string {
+  const { channels, filters, kernel, stride = 1 } = c;
+  return `${[channels, ...mapOf(c)].join("x")}-${filters}k${kernel.join("x")}s${stride}`;
 }
 
 /** One of the convolutions behind something that is trained, so that its input has a gradient. */
 function modelOf(c: Convolution) {
-  const { channels, side, filters, kernel, stride = 1, groups = 1 } = c;
+  const { channels, filters, kernel, stride = 1, groups = 1 } = c;
   const builder = new GraphBuilder("convolution");
-  const image = builder.input("image", "float32", ["batch", channels, side, side]);
+  const image = builder.input("image", "float32", ["batch", channels, ...mapOf(c)]);
   const dims = [filters, channels / groups, ...kernel];
   const zeros = (size: readonly number[]) =>
     tensor("float32", size, new Array<number>(elementCount(size)).fill(0));
-  const shift = builder.initializer("shift", zeros([channels, 1, 1]));
+  const shift = builder.initializer("shift", zeros([channels, ...kernel.map(() => 1)]));
   const x = builder.node("Add", [image, shift], {}, { outputs: ["x"] });
   const w = builder.initializer("w", zeros(dims));
   const pads = [...padsOf(c), ...padsOf(c)];
-  const strides = [stride, stride];
+  const strides = kernel.map(() => stride);
   const attributes = { strides, pads, group: groups };
   builder.output(builder.node("Conv", [x, w], attributes, { outputs: ["y"] }), "float32");
   return builder.build();
@@ -142,8 +161,9 @@ async function backwardOf(runtime: Runtime, c: Convolution): Promise<Binding> {
 
 /** As `gradient_conv.py` takes it. */
 function argumentOf(c: Convolution): string {
-  const { channels, side, filters, kernel, stride = 1, groups = 1 } = c;
-  return [SAMPLES, channels, side, side, filters, ...kernel, stride, ...padsOf(c), groups].join();
+  const { channels, filters, kernel, stride = 1, groups = 1 } = c;
+  const lists = [mapOf(c), kernel, padsOf(c)].map((numbers) => numbers.join("x"));
+  return [SAMPLES, channels, filters, groups, stride, ...lists].join();
 }
 
 async function main(bench: string): Promise<void> {

@@ -5,7 +5,7 @@
 import { differentiate, trainingForm } from "../core/autodiff/mod.ts";
 import { dimsAt, elementCount, GraphBuilder, tensor, traceFacts } from "../core/onnx/mod.ts";
 import { type Graph, writeModel } from "../core/onnx/mod.ts";
-import { alignedBytes, type Binding, Runtime } from "../core/runtime/mod.ts";
+import { alignedBytes, type Binding, Runtime, scatteredModels } from "../core/runtime/mod.ts";
 import { Random } from "../core/random.ts";
 import { assemble, freeValues } from "../core/training/stage_graphs.ts";
 import { portOf } from "../core/training/mod.ts";
@@ -69,9 +69,9 @@ async function backward(runtime: Runtime, { graph, wrt, rows }: Layer): Promise<
     from,
   }));
   const opsets = new Map([...graph.opsets, ...made.opsets]);
-  const session = await runtime.session(
-    writeModel(assemble("backward", [made], inputs, outputs, opsets)),
-  );
+  const whole = writeModel(assemble("backward", [made], inputs, outputs, opsets));
+  const { model } = scatteredModels({ model: whole }, threads);
+  const session = await runtime.session(model!);
   const binding = session.binding();
   const random = new Random(1);
   for (const { value, dtype, dims } of inputs) {

@@ -41,6 +41,8 @@ export interface Gradients {
   readonly initializers: ReadonlyMap<string, Tensor>;
   /** By value of `wrt`: the name of its gradient. A value on which no seed depends is absent. */
   readonly gradients: ReadonlyMap<string, string>;
+  /** By value of the nodes, where it is the whole gradient of a value of the graph: that value. */
+  readonly wholes: ReadonlyMap<string, string>;
   /** Operator sets that the nodes use, for the model in which they are placed. */
   readonly opsets: ReadonlyMap<string, number>;
 }
@@ -70,11 +72,13 @@ export function differentiate(o: DifferentiateOptions): Gradients {
   const { nodes, initializers, opset, domains } = walk.emit;
   const opsets = new Map([["", opset]]);
   if (domains.has(MICROSOFT)) opsets.set(MICROSOFT, MICROSOFT_OPSET);
-  return { nodes, initializers, gradients, opsets };
+  return { nodes, initializers, gradients, wholes: walk.wholes, opsets };
 }
 
 class Walk {
   readonly emit: Operations;
+  /** By gradient: the value whose whole gradient it is. */
+  readonly wholes = new Map<string, string>();
   readonly #graph: Graph;
   readonly #around: Surroundings;
   /** Values that depend on `wrt` through operators that pass gradients on. */
@@ -113,6 +117,7 @@ class Walk {
     if (contributions === undefined) return undefined;
     const total = this.emit.sum(contributions);
     this.#contributions.set(value, [total]);
+    this.wholes.set(total, value);
     return total;
   }
 

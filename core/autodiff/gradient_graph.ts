@@ -37,11 +37,17 @@ function infoOf(name: string, value: string, facts: Facts): ValueInfo {
 export function gradientGraph(
   graph: Graph,
   facts: Facts,
-  o: { outputs: readonly string[]; wrt: readonly string[]; choose?: ChooseFormulation },
+  o: {
+    outputs: readonly string[];
+    wrt: readonly string[];
+    choose?: ChooseFormulation;
+    threads?: number;
+  },
 ): GradientGraph {
   const seeds = new Map(o.outputs.map((output) => [output, `grad.seed.${output}`]));
   const choose = o.choose === undefined ? {} : { choose: o.choose };
-  const backward = differentiate({ graph, facts, seeds, wrt: o.wrt, ...choose });
+  const threads = o.threads === undefined ? {} : { threads: o.threads };
+  const backward = differentiate({ graph, facts, seeds, wrt: o.wrt, ...choose, ...threads });
   const parameters = o.wrt.filter((value) => graph.initializers.has(value));
   const fixed = [...graph.initializers].filter(([name]) => !parameters.includes(name));
   const results = [...backward.gradients].map(([value, name]) => infoOf(name, value, facts));

@@ -14,7 +14,7 @@ import { exists } from "./node_data.ts";
 /** A formulation whose estimate is so many times the best one's is not timed. */
 const HOPELESS = 8;
 /** Formulations of one gradient that are timed at most. */
-const TIMED_MAX = 4;
+const TIMED_MAX = 5;
 /** A gradient that is estimated to take less in a run is left to the estimates. */
 const WORTH_NS = 700_000;
 /** Another than the first by estimate must be so much faster, lest chance decides. */

@@ -112,6 +112,23 @@ export function tappedWork(shape: ConvShape): Work {
   return { sample_ns, nodes: 4 * window.kernel.reduce((sum, k) => sum + k, 0), parallel: 0.5 };
 }
 
+/** Bringing slices to where a convolution in two dimensions reads them, and its results back. */
+export function slicingWork(
+  shape: ConvShape,
+  gradient: "data" | "weight",
+  tapsAs: "channels" | "filters",
+): Work {
+  const { channels, filters, window } = shape;
+  const { input, output, kernel } = window;
+  const copied = tapsAs === "filters"
+    ? filters * kernel[0]! * input[0]! * area(output.slice(1))
+    : channels * kernel[0]! * output[0]! * area(input.slice(1));
+  // What was made for each tap is not only moved but added up.
+  const moves = gradient === "data" && tapsAs === "channels" ? 2 : 1;
+  const sample_ns = turning(shape) / 2 + moves * RUN_ELEMENT * copied;
+  return { sample_ns, nodes: 8, parallel: 0.85 };
+}
+
 /** Columns by gathered rows of channels: `sources` channels for each of `targets` positions. */
 export function gatheredWork(shape: ConvShape, sources: number, targets: number): Work {
   const { channels, filters, window } = shape;

@@ -11,6 +11,7 @@ import {
 } from "./conv_cost.ts";
 import { channelsFirst, channelsLast, indicesOf, outputsReading, takenRows } from "./conv_rows.ts";
 import { area, type ConvShape, isPointwise, padsWithinReach } from "./conv_shape.ts";
+import { bySlices } from "./conv_slices.ts";
 import { leftOver, reach, slidingAttributes } from "./window.ts";
 
 const BEYOND = 2 ** 53 - 1;
@@ -126,4 +127,8 @@ export const dataFormulations: readonly Formulation[] = [
   gathered,
   flipped,
   transposed,
+  ...[pointwise, transposed].flatMap((flat) => [
+    bySlices("data", "filters", flat),
+    bySlices("data", "channels", flat),
+  ]),
 ];

@@ -17,6 +17,7 @@ import { correlatedSamples, isCorrelated } from "./conv_correlated.ts";
 import { correlatedWeight, isDepthwise } from "./conv_depthwise.ts";
 import { channelsLast, indicesOf, inputsRead, takenRows } from "./conv_rows.ts";
 import { area, type ConvShape, isPointwise } from "./conv_shape.ts";
+import { bySlices } from "./conv_slices.ts";
 import type { Window } from "./window.ts";
 
 /** The result as a weight: [M, C/g, k]. */
@@ -213,4 +214,8 @@ export const weightFormulations: readonly Formulation[] = [
   picked,
   correlated,
   overSamples,
+  ...[pointwise, overSamples].flatMap((flat) => [
+    bySlices("weight", "filters", flat),
+    bySlices("weight", "channels", flat),
+  ]),
 ];

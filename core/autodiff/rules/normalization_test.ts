@@ -1,4 +1,7 @@
-import { type Case, testCases } from "./gradient_check_test.ts";
+import assert from "node:assert/strict";
+import { GraphBuilder, numbers, tensor, traceFacts, writeModel } from "../../onnx/mod.ts";
+import { gradientGraph } from "../gradient_graph.ts";
+import { type Case, runtime, testCases } from "./gradient_check_test.ts";
 
 const positive = (dims: readonly number[]) => ({ dims, range: [0.5, 2] as const, fixed: true });
 const fixed = (dims: readonly number[]) => ({ dims, fixed: true });
@@ -52,6 +55,38 @@ testCases("LayerNormalization of every form", [
   { op: "LayerNormalization", operands: [["batch", 3, 4], [4], [4]], outputs: 3, used: 1 },
   { op: "LayerNormalization", dtype: "float64", operands: [["batch", 4], [4]], tolerance: 1e-3 },
 ]);
+
+Deno.test("LayerNormalization has the same gradients for few threads and for many", async () => {
+  const builder = new GraphBuilder("layer norm");
+  const wave = (dims: readonly number[], level: number) => {
+    const size = dims.reduce((product, n) => product * n, 1);
+    return tensor("float32", dims, Array.from({ length: size }, (_, i) => Math.sin(i) + level));
+  };
+  builder.input("x", "float32", ["batch", 3, 8]);
+  for (const name of ["scale", "bias"]) builder.initializer(name, wave([8], 1));
+  const operands = ["x", "scale", "bias"];
+  builder.nodes("LayerNormalization", operands, {}, { outputs: ["y", "mean", "inverse"] });
+  builder.output("y", "float32");
+  const graph = builder.build();
+  const facts = await traceFacts(graph, runtime().evaluate, { batch: 2 });
+  const gradientsOn = async (threads: number) => {
+    const made = gradientGraph(graph, facts, { outputs: ["y"], wrt: operands, threads });
+    const feeds = new Map([
+      ["x", wave([5, 3, 8], 2)],
+      ["scale", wave([8], 1)],
+      ["bias", wave([8], 1)],
+      [made.seeds.get("y")!, wave([5, 3, 8], 0)],
+    ]);
+    const values = await runtime().evaluate(writeModel(made.graph), feeds);
+    const gradients = operands.map((name) => numbers(values.get(made.gradients.get(name)!)!));
+    return { ops: new Set(made.graph.nodes.map(({ op }) => op)), gradients };
+  };
+  const [few, many] = [await gradientsOn(1), await gradientsOn(8)];
+  assert.ok(few.ops.has("BatchNormalization") && !many.ops.has("BatchNormalization"));
+  few.gradients.forEach((gradient, i) =>
+    gradient.forEach((value, j) => assert.ok(Math.abs(value - many.gradients[i]![j]!) < 1e-5))
+  );
+});
 
 testCases("InstanceNormalization", [
   { op: "InstanceNormalization", operands: [["batch", 3, 5], [3], [3]] },

@@ -1,11 +1,22 @@
 import type { Call } from "../call.ts";
+import { float } from "../emit.ts";
 import { floatOf } from "../../onnx/mod.ts";
 import { rule, type RuleEntry } from "../rule.ts";
 import { gatedByPooling } from "./pool_gate.ts";
 
-/** 1 where `y` is positive and 0 elsewhere. */
+/** Times the smallest normal float32 it is above 1, and not infinite. */
+const STEEP = 3.4e38;
+
+/**
+ * 1 where `y` is positive and 0 elsewhere. For float32 a hard sigmoid, min(max(STEEP y, 0), 1), is
+ * one pass where a comparison and a cast are two with slower kernels; subnormal numbers may give
+ * something between.
+ */
 export function positive(call: Call, y: string): string {
   const { emit, type } = call;
+  if (type === "float32") {
+    return emit.node("HardSigmoid", [y], { alpha: float(STEEP), beta: float(0) });
+  }
   return emit.indicator(emit.node("Greater", [y, emit.scalar(type, 0)]), type);
 }
 

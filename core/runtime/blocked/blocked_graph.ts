@@ -2,7 +2,7 @@ import { type Graph, intOf, type Node, stringOf } from "../../onnx/mod.ts";
 import { writeCorrelation } from "./correlated.ts";
 import { blockedFilter, kindOf, wholeGroups } from "./filters.ts";
 import { BLOCKED, perAxis, Rewriting } from "./rewriting.ts";
-import { writeSampleChannels } from "./sample_channels.ts";
+import { isSampleChannels, writeSampleChannels } from "./sample_channels.ts";
 import { writeTransposed } from "./transposed.ts";
 
 /** Writes a convolution over the blocked layout; false where its kernels cannot compute it. */
@@ -38,9 +38,10 @@ function writeConvolution(to: Rewriting, node: Node, block: number): boolean {
 function write(to: Rewriting, node: Node, block: number, samples: number | undefined): boolean {
   if (node.domain !== "" || stringOf(node, "auto_pad", "NOTSET") !== "NOTSET") return false;
   if (node.op === "Conv") {
-    return writeCorrelation(to, node, block, samples) ||
-      writeSampleChannels(to, node, block, samples) || writeConvolution(to, node, block);
+    if (writeCorrelation(to, node, block, samples)) return true;
+    return !isSampleChannels(to, node, block, samples) && writeConvolution(to, node, block);
   }
+  if (node.op === "Transpose") return writeSampleChannels(to, node, block, samples);
   return node.op === "ConvTranspose" && writeTransposed(to, node, block);
 }
 

@@ -2,6 +2,9 @@ import { intOf, type Node, stringOf } from "../../onnx/mod.ts";
 import { BLOCKED, perAxis, type Rewriting } from "./rewriting.ts";
 import { writeByBatch } from "./usual_batch.ts";
 
+/** [C/g, M, kh, kw] to [M, C/g, kh, kw]. */
+const FILTERS_FIRST = [1, 0, 2, 3];
+
 /** Nodes that rearrange a value, the first being the first to run. */
 interface Chain {
   readonly source: string;
@@ -133,26 +136,61 @@ function filterOf(to: Rewriting, { filter, filters, kernel }: SampleChannels, o:
   return to.reshape(turned, [filters, o.count * o.block, ...kernel]);
 }
 
-/** The convolution [C/g, M, kh, kw] of blocked operands. */
+/** The convolution of blocked operands with the filters in front: [M, C/g, kh, kw]. */
 function blocked(to: Rewriting, found: SampleChannels, o: Blocks): string {
   const { filters, groups, perGroup, map, kernel, node } = found;
   const dilations = perAxis(node, "dilations", 2, 1);
   const operands = [imageOf(to, found, o), filterOf(to, found, o)];
   const attributes = { dilations, group: groups / o.merged };
   const maps = to.node("Conv", operands, attributes, BLOCKED);
-  const all = to.node("ReorderOutput", [maps], { channels: filters }, BLOCKED);
-  if (o.merged === 1) return all;
-  // Of merged groups only the filters and channels of the same one belong together.
-  const [wide, each] = [groups / o.merged, filters / groups];
   const taps = kernel.map((size, i) => map[i]! - (size - 1) * dilations[i]!) as [number, number];
+  return o.merged === 1
+    ? filtersFirst(to, maps, { ...found, taps, block: o.block })
+    : ownOfMerged(to, maps, { filters, groups, perGroup, taps, merged: o.merged });
+}
+
+/**
+ * [C/g, M / block, kh, kw, block] as [M, C/g, kh, kw]: long runs first, then matrices, both of
+ * which ONNX Runtime transposes several times as fast as the short runs of a kernel.
+ */
+function filtersFirst(
+  to: Rewriting,
+  maps: string,
+  o: Pick<SampleChannels, "filters" | "perGroup"> & {
+    readonly taps: readonly [number, number];
+    readonly block: number;
+  },
+): string {
+  const { filters, perGroup, taps, block } = o;
+  const [count, size] = [filters / block, taps[0] * taps[1]];
+  const stack = to.reshape(maps, [perGroup, count, size * block]);
+  const turned = to.node("Transpose", [stack], { perm: [1, 0, 2] });
+  const matrices = to.reshape(turned, [count, perGroup * size, block]);
+  const rows = to.node("Transpose", [matrices], { perm: [0, 2, 1] });
+  return to.reshape(rows, [filters, perGroup, ...taps]);
+}
+
+/** The same of merged groups, where only filters and channels of the same one belong together. */
+function ownOfMerged(
+  to: Rewriting,
+  maps: string,
+  o: Pick<SampleChannels, "filters" | "groups" | "perGroup"> & {
+    readonly taps: readonly [number, number];
+    readonly merged: number;
+  },
+): string {
+  const { filters, groups, perGroup, taps, merged } = o;
+  const all = to.node("ReorderOutput", [maps], { channels: filters }, BLOCKED);
+  const [wide, each] = [groups / merged, filters / groups];
   const rows = Array.from({ length: perGroup * groups }, (_, i) => {
     const [channel, group] = [Math.floor(i / groups), i % groups];
-    const [at, within] = [Math.floor(group / o.merged), group % o.merged];
-    return ((within * perGroup + channel) * wide + at) * o.merged + within;
+    const [at, within] = [Math.floor(group / merged), group % merged];
+    return ((within * perGroup + channel) * wide + at) * merged + within;
   });
-  const stack = to.reshape(all, [perGroup * o.merged * groups, each * taps[0] * taps[1]]);
+  const stack = to.reshape(all, [perGroup * merged * groups, each * taps[0] * taps[1]]);
   const own = to.node("Gather", [stack, to.ints(rows)], { axis: 0 });
-  return to.reshape(own, [perGroup, filters, ...taps]);
+  const turned = to.reshape(own, [perGroup, filters, ...taps]);
+  return to.node("Transpose", [turned], { perm: FILTERS_FIRST });
 }
 
 /** Undefined where too much of the blocks would be empty. */
@@ -169,31 +207,75 @@ function blocksOf(
   return { block, samples, count, merged };
 }
 
+/** Slices of a sample that a Reshape from [N, slices, size] makes samples; 1 without such. */
+function slicesOf(to: Rewriting, value: string): number {
+  const chain = chainOf(to, value, ["Reshape", "Reshape"]);
+  const [apart, flat] = chain?.nodes.map(({ inputs }) => to.integers(inputs[1]!)) ?? [];
+  if (apart?.length !== 3 || flat === undefined) return 1;
+  const size = flat.slice(1).reduce((product, n) => product * n, 1);
+  return flat[0] === -1 && size === apart[2] ? apart[1]! : 1;
+}
+
+/** A convolution over the samples that falls into blocks, for the usual number of samples. */
+interface Usual {
+  readonly found: SampleChannels;
+  readonly blocks: Blocks;
+}
+
+function usualOf(
+  to: Rewriting,
+  node: Node,
+  block: number,
+  usual: number | undefined,
+): Usual | undefined {
+  if (usual === undefined || to.opset < 13 || node.op !== "Conv") return undefined;
+  const found = sampleChannelsOf(to, node);
+  if (found === undefined) return undefined;
+  const blocks = blocksOf(found, block, usual * slicesOf(to, found.image.source));
+  return blocks === undefined ? undefined : { found, blocks };
+}
+
+/** True for a convolution that `writeSampleChannels` is going to write with what follows it. */
+export function isSampleChannels(
+  to: Rewriting,
+  node: Node,
+  block: number,
+  usual: number | undefined,
+): boolean {
+  return usualOf(to, node, block, usual) !== undefined;
+}
+
 /**
  * Writes the weight gradient of a convolution, which comes as a convolution over the samples (see
- * `conv_correlated.ts` of autodiff), for the usual number of samples: only for a known number do
- * they fall into blocks.
+ * `conv_correlated.ts` of autodiff) and a Transpose that brings the filters to the front, for the
+ * usual number of samples: only for a known number do they fall into blocks.
  *
- * @returns false where this node is none; nothing is written then
+ * @returns false where this node is no such Transpose; nothing is written then
  */
 export function writeSampleChannels(
   to: Rewriting,
   node: Node,
   block: number,
-  samples: number | undefined,
+  usual: number | undefined,
 ): boolean {
-  if (samples === undefined || to.opset < 13) return false;
-  const found = sampleChannelsOf(to, node);
-  if (found === undefined) return false;
-  const blocks = blocksOf(found, block, samples);
-  if (blocks === undefined) return false;
+  const chain = chainOf(to, node.inputs[0]!, ["Conv"]);
+  if (chain === undefined || perAxis(node, "perm", 4, 0).join() !== FILTERS_FIRST.join()) {
+    return false;
+  }
+  const known = usualOf(to, chain.nodes[0]!, block, usual);
+  if (known === undefined) return false;
+  const { found, blocks } = known;
+  const { attributes } = found.node;
   // The other convolutions of dy read this too.
   to.reordered(found.filter.source);
   writeByBatch(
     to,
-    { value: found.image.source, samples, result: node.outputs[0]! },
+    { value: found.image.source, samples: blocks.samples, result: node.outputs[0]! },
     () => blocked(to, found, blocks),
-    () => to.node("Conv", [copied(to, found.image), copied(to, found.filter)], node.attributes),
+    () => {
+      const operands = [copied(to, found.image), copied(to, found.filter)];
+      return to.node("Transpose", [to.node("Conv", operands, attributes)], { perm: FILTERS_FIRST });
+    },
   );
   return true;
 }

@@ -19,6 +19,8 @@ interface Shape {
   readonly pad: number;
   /** How the image is padded; zeros if absent. */
   readonly mode?: string;
+  /** Slices of a sample that are samples of the convolution. */
+  readonly slices?: number;
 }
 
 /** The gradient of a weight as autodiff writes it over the samples. */
@@ -32,26 +34,36 @@ function overSamples({ channels, filters, groups, map, kernel, stride, ...o }: S
   const out = map.map((size, i) => Math.floor((size + 2 * pad - kernel[i]!) / stride) + 1);
   const sizes = out.map((size, i) => (size - 1) * stride + kernel[i]!);
   const ends = sizes.map((size, i) => size - map[i]! - pad);
-  const x = builder.input("x", "float32", ["batch", channels, ...map]);
-  const dy = builder.input("dy", "float32", ["batch", filters, ...out]);
+  const given = o.slices === undefined
+    ? [channels, ...map]
+    : [o.slices, channels * map[0] * map[1]];
+  const image = builder.input("x", "float32", ["batch", ...given]);
+  const x = o.slices === undefined
+    ? image
+    : reshape(reshape(image, [-1, ...given]), [-1, channels, ...map]);
+  const dy = builder.input("dy", "float32", [`batch × ${o.slices ?? 1}`, filters, ...out]);
   const amounts = [0, 0, pad, pad, 0, 0, ...ends];
   const padded = amounts.every((n) => n === 0)
     ? x
     : builder.node("Pad", [x, ints(amounts)], mode === undefined ? {} : { mode });
   const stack = reshape(padded, [-1, groups, channels / groups, ...sizes]);
   const turned = builder.node("Transpose", [stack], { perm: [2, 1, 0, 3, 4] });
-  const image = reshape(turned, [channels / groups, -1, ...sizes]);
+  const maps = reshape(turned, [channels / groups, -1, ...sizes]);
   const turnedFilter = builder.node("Transpose", [dy], { perm: [1, 0, 2, 3] });
   const filter = reshape(turnedFilter, [filters, -1, ...out]);
   const attributes = { dilations: [stride, stride], group: groups };
-  builder.output(builder.node("Conv", [image, filter], attributes, { outputs: ["y"] }), "float32");
+  const all = builder.node("Conv", [maps, filter], attributes);
+  const perm = [1, 0, 2, 3];
+  builder.output(builder.node("Transpose", [all], { perm }, { outputs: ["y"] }), "float32");
   return builder.build();
 }
 
 function feedsOf(graph: Graph, samples: number): Map<string, Tensor> {
   const random = new Random(samples);
   return new Map(graph.inputs.map(({ name, shape }) => {
-    const dims = shape!.map((size) => size === "batch" ? samples : Number(size));
+    const dims = shape!.map((size) =>
+      typeof size === "number" ? size : samples * Number(size?.split(" × ")[1] ?? 1)
+    );
     const size = dims.reduce((product, dim) => product * dim, 1);
     return [name, tensor("float32", dims, Array.from({ length: size }, () => random.normal()))];
   }));
@@ -77,6 +89,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   "stride": { ...base, map: [8, 7], kernel: [3, 3], stride: 2 },
   "rows that nothing meets": { ...base, map: [8, 8], kernel: [2, 2], stride: 3, pad: 0 },
   "padded by reflection": { ...base, map: [6, 6], kernel: [3, 3], mode: "reflect" },
+  "slices of samples": { ...base, map: [6, 5], kernel: [3, 3], slices: 3 },
   "groups of whole blocks": { ...base, channels: 4, groups: 2, map: [5, 5], kernel: [3, 3] },
   "groups of half a block": { ...base, channels: 8, groups: 4, map: [5, 5], kernel: [3, 3] },
   "groups of 4 filters and stride": {
