@@ -25,6 +25,11 @@ export function defaultThreads(): number {
   return navigator.hardwareConcurrency;
 }
 
+/** Threads with which this process computes already; undefined where it has not begun. */
+export function threadsInUse(): number | undefined {
+  return environment?.threads;
+}
+
 /**
  * The environment of this process, made on the first call. ONNX Runtime allows one for each
  * process, and its thread pool cannot change size afterwards.

@@ -29,6 +29,7 @@ export {
   sumOfSquares,
 } from "./kernels/elementwise.ts";
 export { type DropoutMask, dropoutMask } from "./kernels/dropout.ts";
+export { codecKernels } from "./kernels/codecs.ts";
 export { adamGraph, adamScalarsTensor, sgdGraph, sgdScalarsTensor } from "./optimizer_graph.ts";
 export {
   adagradGraph,
@@ -43,3 +44,4 @@ export {
 export { type GraphParameter, SCALARS, type UpdateGraphOptions } from "./update_graph.ts";
 export { blockedGraph } from "./blocked/blocked_graph.ts";
 export { blockedModels, blockSize } from "./blocked/block_size.ts";
+export { scatteredModels } from "./scattered_rows.ts";

@@ -1,6 +1,6 @@
 import type { DType, Tensor } from "../onnx/tensor.ts";
 import { DeviceMemory } from "./device.ts";
-import { type Environment, environmentOf } from "./environment.ts";
+import { type Environment, environmentOf, threadsInUse } from "./environment.ts";
 import type { Device } from "./provider.ts";
 import { cancelRuns } from "./runs.ts";
 import { type Optimization, Session, type SessionMemory } from "./session.ts";
@@ -24,6 +24,11 @@ export class Runtime implements Disposable, AsyncDisposable {
    */
   static open(o: { threads?: number; library?: string; device?: Device } = {}): Runtime {
     return new Runtime(environmentOf(o), o.device ?? "cpu");
+  }
+
+  /** Threads of the runtime that this process has loaded already, if it has. */
+  static get threadsInUse(): number | undefined {
+    return threadsInUse();
   }
 
   /** Version of ONNX Runtime, e.g. `"1.30.0"`. */

@@ -23,6 +23,12 @@ export type Kernels = {
     threshold: number,
     value: number,
   ) => void;
+  readonly encodeF16: (source: number, target: number, count: number) => void;
+  readonly decodeF16: (source: number, target: number, count: number) => void;
+  readonly encodeBf16: (source: number, target: number, count: number) => void;
+  readonly decodeBf16: (source: number, target: number, count: number) => void;
+  readonly encodeInt8: (source: number, scales: number, target: number, count: number) => void;
+  readonly decodeInt8: (scales: number, source: number, target: number, count: number) => number;
   readonly sumOfSquares: (source: number, count: number) => number;
   readonly anyNotFinite: (source: number, count: number) => number;
 };
@@ -53,6 +59,11 @@ export function createSlab(byteLength: number): ArrayBufferLike {
     .exports;
   kernelsOf.set(memory.buffer, exports as Kernels);
   return memory.buffer;
+}
+
+/** The kernels over the slab whose memory is `buffer`, or nothing where it is not a slab's. */
+export function kernelsOn(buffer: ArrayBufferLike): Kernels | undefined {
+  return kernelsOf.get(buffer);
 }
 
 /**
