@@ -2,9 +2,14 @@
 export interface ClusterAssessment {
   /** Memory by which the nodes fall short of holding the model, MB; 0 where it fits. */
   readonly lack_mb: number;
-  /** Predicted time of a step: that of the slowest stage, ms. */
+  /** Predicted time of a step: that of the slowest stage, or, for throughput, of a batch, ms. */
   readonly time_ms: number;
+  /** For throughput: time in which the busiest node sends its parameters once, ms. */
+  readonly parameters_ms?: number;
 }
+
+/** Nodes up to which all clusterings are tried. */
+export const ALL_CLUSTERINGS_MAX = 8;
 
 /** How nodes 0 to `nodes - 1` may be formed into clusters. */
 export interface ClusteringProblem {
@@ -15,6 +20,13 @@ export interface ClusteringProblem {
   readonly clusters?: number;
   /** @param nodes 1 to `size_max` nodes, ascending */
   assess(nodes: readonly number[]): ClusterAssessment;
+  /** What a node adds to a cluster, in any unit: strong nodes are dealt out evenly first. */
+  strength?(node: number): number;
+  /**
+   * Time in which all clusters together train a batch, ms: given where that counts most, absent
+   * where clusters shall be equally fast.
+   */
+  batchTime?(clusters: readonly ClusterAssessment[]): number;
 }
 
 /** The cluster of each node, numbered by first appearance: 0 for node 0, then 1, and so on. */
@@ -28,6 +40,8 @@ export interface Fitness {
   readonly unfit: number;
   /** Memory missing in all clusters that cannot hold the model, MB. */
   readonly lack_mb: number;
+  /** Time in which all clusters together train a batch, ms; 0 where it does not count. */
+  readonly batch_ms: number;
   /** `(max_c T_c - min_c T_c) / max_c T_c` in whole tenths: predictions are not finer than that. */
   readonly imbalance: number;
   readonly clusters: number;
@@ -38,6 +52,13 @@ export interface Fitness {
 /** A clustering and its fitness. */
 export interface Candidate {
   readonly genome: Genome;
+  readonly fitness: Fitness;
+}
+
+/** What a search found. */
+export interface Clustering {
+  /** Nodes of each cluster, ascending; clusters by their first node. */
+  readonly clusters: readonly (readonly number[])[];
   readonly fitness: Fitness;
 }
 
@@ -99,10 +120,12 @@ export class FitnessFunction {
     let squares = 0;
     let slowest_ms = 0;
     let fastest_ms = Infinity;
+    const assessed: ClusterAssessment[] = [];
     for (const nodes of clusters) {
       excess += Math.max(0, nodes.length - size_max);
       if (nodes.length > size_max) continue;
       const assessment = this.#assess(nodes);
+      assessed.push(assessment);
       if (assessment.lack_mb > 0) unfit++;
       lack_mb += assessment.lack_mb;
       squares += assessment.time_ms ** 2;
@@ -111,8 +134,14 @@ export class FitnessFunction {
     }
     const share = slowest_ms > 0 ? Math.max(0, 1 - fastest_ms / slowest_ms) : 0;
     const imbalance = Math.floor(share / IMBALANCE_STEP + TOLERANCE);
-    return { excess, unfit, lack_mb, imbalance, clusters: clusters.length, squares };
+    const batch_ms = unfit > 0 ? 0 : this.problem.batchTime?.(assessed) ?? 0;
+    return { excess, unfit, lack_mb, batch_ms, imbalance, clusters: clusters.length, squares };
   }
+}
+
+/** Nothing can beat one fitting cluster of all nodes where balance counts: none is like it. */
+export function isPerfect({ excess, unfit, batch_ms, clusters }: Fitness): boolean {
+  return excess === 0 && unfit === 0 && batch_ms === 0 && clusters === 1;
 }
 
 /** Negative where `a` is better than `b`; 0 for equal clusterings only. */
@@ -121,6 +150,7 @@ export function compareCandidates(a: Candidate, b: Candidate): number {
   if (f.excess !== g.excess) return f.excess - g.excess;
   if (f.unfit !== g.unfit) return f.unfit - g.unfit;
   if (!isEqual(f.lack_mb, g.lack_mb)) return f.lack_mb - g.lack_mb;
+  if (!isEqual(f.batch_ms, g.batch_ms)) return f.batch_ms - g.batch_ms;
   if (f.imbalance !== g.imbalance) return f.imbalance - g.imbalance;
   if (f.clusters !== g.clusters) return f.clusters - g.clusters;
   if (!isEqual(f.squares, g.squares)) return f.squares - g.squares;

@@ -37,12 +37,66 @@ function firstEnd(problem: PartitionProblem, stage: number, from: number): numbe
   return stage === problem.stages - 1 ? problem.positions - 1 : from + 1;
 }
 
+/** First and last positions at which each stage, and the end, can stand. */
+interface Reach {
+  readonly first: Int32Array;
+  readonly last: Int32Array;
+}
+
+/**
+ * Where stages can begin if each is allowed only so much: as late as the stages before reach, and
+ * as early as those behind can reach back to. What is allowed must not grow with a range.
+ */
+function reachOf(
+  { stages, positions }: PartitionProblem,
+  isAllowed: (stage: number, from: number, to: number) => boolean,
+): Reach {
+  const end = positions - 1;
+  const first = new Int32Array(stages + 1).fill(end), last = new Int32Array(stages + 1).fill(end);
+  for (let stage = 0, at = 0; stage < stages; stage++) {
+    const from = last[stage] = Math.min(at, end - stages + stage);
+    at = Math.max(at, from);
+    while (at < end && isAllowed(stage, from, at + 1)) at++;
+    if (stage === stages - 1) last[stages] = at;
+  }
+  for (let stage = stages - 1, at = end; stage >= 0; stage--) {
+    const to = first[stage + 1]!;
+    while (at > 0 && isAllowed(stage, at - 1, to)) at--;
+    first[stage] = at = Math.max(at, stage);
+  }
+  return { first, last };
+}
+
 function follow(problem: PartitionProblem, next: readonly Int32Array[]): number[] {
   const borders = [0];
   for (let stage = 0; stage < problem.stages; stage++) {
     borders.push(next[stage]![borders[stage]!]!);
   }
   return borders;
+}
+
+/**
+ * The cost of the costliest stage where each takes as much as it can for at most `cap`: quick, and
+ * never less than what `minMaxCost` finds.
+ *
+ * @returns Infinity where the last stage does not reach the end so
+ */
+export function greedyCost(problem: PartitionProblem, cap: number): number {
+  let most = 0;
+  let from = 0;
+  for (let stage = 0; stage < problem.stages; stage++) {
+    let taken = -1, cost = 0;
+    const end = lastEnd(problem, stage) + 1;
+    for (let to = firstEnd(problem, stage, from); to < end; to++) {
+      if ((problem.floor?.(stage, from, to) ?? 0) > cap) break;
+      const own = problem.cost(stage, from, to);
+      if (own <= cap) [taken, cost] = [to, own];
+    }
+    if (taken < 0) return Infinity;
+    most = Math.max(most, cost);
+    from = taken;
+  }
+  return most;
 }
 
 /**
@@ -55,16 +109,21 @@ function follow(problem: PartitionProblem, next: readonly Int32Array[]): number[
 export function minMaxCost(problem: PartitionProblem, bound = Infinity): number {
   const { stages } = problem;
   const best = suffixCosts(problem);
+  const { first, last } = reachOf(
+    problem,
+    (stage, from, to) => (problem.floor?.(stage, from, to) ?? 0) <= bound,
+  );
   for (let stage = stages - 1; stage >= 0; stage--) {
     const own = best[stage]!, later = best[stage + 1]!;
-    const end = lastEnd(problem, stage);
-    for (let from = stage === 0 ? 0 : end - 1; from >= stage; from--) {
+    const end = Math.min(lastEnd(problem, stage), last[stage + 1]!);
+    for (let from = last[stage]!; from >= first[stage]!; from--) {
       let least = Infinity;
-      for (let to = firstEnd(problem, stage, from); to <= end; to++) {
-        const floor = problem.floor?.(stage, from, to) ?? 0;
-        if (floor >= least || floor > bound) break;
+      const begin = Math.max(firstEnd(problem, stage, from), first[stage + 1]!);
+      for (let to = begin; to <= end; to++) {
         const rest = later[to]!;
         if (rest >= least) continue;
+        const floor = problem.floor?.(stage, from, to) ?? 0;
+        if (floor >= least || floor > bound) break;
         const cost = Math.max(problem.cost(stage, from, to), rest);
         if (cost < least) least = cost;
       }
@@ -93,26 +152,33 @@ export function minSumPartition(
   const measures: Criterion[] = [(s, from, to) => problem.cost(s, from, to), ...criteria];
   const best = measures.map(() => suffixCosts(problem));
   const next = Array.from({ length: stages }, () => new Int32Array(positions).fill(-1));
-  /** True where a stage over [from, to) and the best rest beat what is known from `from`. */
+  const { first, last } = reachOf(
+    problem,
+    (stage, from, to) => problem.floor?.(stage, from, to) !== Infinity,
+  );
+  const sums = new Float64Array(measures.length);
+  /** Whether a stage over [from, to) and the best rest, summed in `sums`, beat what is known. */
   const isBetter = (stage: number, from: number, to: number): boolean => {
+    let better = false;
     for (let c = 0; c < measures.length; c++) {
-      const sum = measures[c]!(stage, from, to) + best[c]![stage + 1]![to]!;
+      sums[c] = measures[c]!(stage, from, to) + best[c]![stage + 1]![to]!;
       const known = best[c]![stage]![from]!;
-      if (sum !== known) return sum < known;
+      if (!better && sums[c]! > known) return false;
+      better ||= sums[c]! < known;
     }
-    return false;
+    return better;
   };
   for (let stage = stages - 1; stage >= 0; stage--) {
-    const end = lastEnd(problem, stage);
-    for (let from = stage === 0 ? 0 : end - 1; from >= stage; from--) {
-      for (let to = firstEnd(problem, stage, from); to <= end; to++) {
+    const end = Math.min(lastEnd(problem, stage), last[stage + 1]!);
+    for (let from = last[stage]!; from >= first[stage]!; from--) {
+      const begin = Math.max(firstEnd(problem, stage, from), first[stage + 1]!);
+      for (let to = begin; to <= end; to++) {
+        if (best[0]![stage + 1]![to] === Infinity) continue;
         const floor = problem.floor?.(stage, from, to) ?? 0;
         if (floor === Infinity || floor > best[0]![stage]![from]!) break;
-        if (best[0]![stage + 1]![to] === Infinity || !isBetter(stage, from, to)) continue;
+        if (!isBetter(stage, from, to)) continue;
         next[stage]![from] = to;
-        measures.forEach((measure, c) => {
-          best[c]![stage]![from] = measure(stage, from, to) + best[c]![stage + 1]![to]!;
-        });
+        for (let c = 0; c < measures.length; c++) best[c]![stage]![from] = sums[c]!;
       }
     }
   }

@@ -1,4 +1,4 @@
-import { minMaxCost, minSumPartition } from "./contiguous.ts";
+import { greedyCost, minMaxCost, minSumPartition } from "./contiguous.ts";
 import type { Partition, PartitionProblem } from "./contiguous.ts";
 import type { StageCosts } from "./stage_costs.ts";
 
@@ -9,25 +9,36 @@ export interface Cut {
   readonly bottleneck: number;
 }
 
-/** Positions up to which a table is searched without a bound from a coarser one. */
-const COARSE_POSITIONS = 48;
+/** Positions up to which a table is searched without a guess of the bottleneck. */
+const FEW_POSITIONS = 96;
+/** How often the ideal bottleneck is doubled until stages that take what they can come through. */
+const DOUBLINGS = 10;
+/** How often the range is halved in which a bottleneck is known. */
+const HALVINGS = 8;
 /** Sums in different orders differ in their last bits; such costs count as equal. */
 const ROUNDING = 1 + 1e-9;
 
-/** A bound on the min-max cost from a problem with few of the positions. */
-function coarseBound(problem: PartitionProblem): number {
-  const { positions } = problem;
-  if (positions <= 2 * COARSE_POSITIONS) return Infinity;
-  const step = (positions - 1) / COARSE_POSITIONS;
-  const chosen = Array.from({ length: COARSE_POSITIONS + 1 }, (_, i) => Math.round(i * step));
-  return minMaxCost({
-    stages: problem.stages,
-    positions: chosen.length,
-    cost: (stage, from, to) => problem.cost(stage, chosen[from]!, chosen[to]!),
-    ...(problem.floor === undefined ? {} : {
-      floor: (stage, from, to) => problem.floor!(stage, chosen[from]!, chosen[to]!),
-    }),
-  });
+/** A partition problem, and the cost of perfectly even stages without traffic. */
+interface CutProblem extends PartitionProblem {
+  readonly ideal: number;
+}
+
+/** The min-max cost. Of many positions few ranges keep a low bound, so one is looked for first. */
+function leastBottleneck(problem: CutProblem): number {
+  if (problem.positions <= FEW_POSITIONS) return minMaxCost(problem);
+  let low = problem.ideal;
+  let known = Infinity;
+  for (let doubling = 0; doubling < DOUBLINGS && known === Infinity; doubling++) {
+    known = greedyCost(problem, 2 * low);
+    if (known === Infinity) low *= 2;
+  }
+  for (let halving = 0; halving < HALVINGS && known < Infinity; halving++) {
+    const middle = (low + known) / 2;
+    const cost = greedyCost(problem, middle);
+    if (cost === Infinity) low = middle;
+    else known = cost;
+  }
+  return minMaxCost(problem, known * ROUNDING);
 }
 
 /**
@@ -38,8 +49,8 @@ function coarseBound(problem: PartitionProblem): number {
  * (One pass that compares maximum and traffic together would not be exact: a prefix with a larger
  * maximum may belong to the best whole.)
  */
-function minMaxCut(costs: StageCosts, problem: PartitionProblem): Cut | undefined {
-  const bottleneck = minMaxCost(problem, coarseBound(problem) * ROUNDING);
+function minMaxCut(costs: StageCosts, problem: CutProblem): Cut | undefined {
+  const bottleneck = leastBottleneck(problem);
   if (bottleneck === Infinity) return undefined;
   const limit = bottleneck * ROUNDING;
   const partition = minSumPartition({
@@ -54,10 +65,14 @@ function minMaxCut(costs: StageCosts, problem: PartitionProblem): Cut | undefine
   return partition === undefined ? undefined : { borders: partition.borders, bottleneck };
 }
 
-function timeProblem(costs: StageCosts): PartitionProblem {
+function timeProblem(costs: StageCosts): CutProblem {
+  const { table, chain } = costs;
+  const end = table.positions.length - 1;
+  const speed = chain.nodes.reduce((sum, node) => sum + node.speed, 0);
   return {
     stages: costs.stages,
-    positions: costs.table.positions.length,
+    positions: table.positions.length,
+    ideal: (table.forward(0, end) + table.backward(0, end)) / speed,
     cost: (stage, from, to) => costs.time(stage, from, to),
     floor: (stage, from, to) => costs.computeTime(stage, from, to),
   };
@@ -75,7 +90,7 @@ export function cutByTime(costs: StageCosts): Cut | undefined {
 
 /** The time of the slowest stage that `cutByTime` finds, ms; Infinity where no cut fits. */
 export function bottleneckTime(costs: StageCosts): number {
-  return minMaxCost(timeProblem(costs));
+  return leastBottleneck(timeProblem(costs));
 }
 
 /**
@@ -89,10 +104,28 @@ export function cutByParameters(costs: StageCosts): Cut | undefined {
   return minMaxCut(costs, {
     stages: costs.stages,
     positions: table.positions.length,
+    ideal: table.elements(0, table.positions.length - 1) / costs.stages,
     cost: (stage, from, to) =>
       costs.overflow(stage, from, to) > 0 ? Infinity : table.elements(from, to),
     floor: (_, from, to) => table.elements(from, to),
   });
+}
+
+/**
+ * Bytes that are lacking where each stage but the last takes as much as fits: quick, and no less
+ * than what `cutByMemory` finds.
+ */
+export function lackingBytes(costs: StageCosts): number {
+  const end = costs.table.positions.length - 1;
+  let from = 0;
+  for (let stage = 0; stage < costs.stages - 1; stage++) {
+    const last = end - costs.stages + stage + 1;
+    let to = from + 1;
+    while (to < last && costs.overflow(stage, from, to) === Infinity) to++;
+    while (to < last && costs.overflow(stage, from, to + 1) === 0) to++;
+    from = Math.min(to, last);
+  }
+  return Math.max(1, costs.overflow(costs.stages - 1, from, end));
 }
 
 /**

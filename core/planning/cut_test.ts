@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Random } from "../random.ts";
+import { minMaxCost } from "./contiguous.ts";
 import { cutByMemory, cutByParameters, cutByTime } from "./cut.ts";
 import { cutPositions } from "./cut_positions.ts";
 import { stageMemory } from "./memory.ts";
@@ -44,7 +45,10 @@ function randomInstance(random: Random): Instance {
 
 function outstanding(terms: TrainingTerms, stage: number, stages: number): number {
   if (stage === stages - 1) return 1;
-  if (terms.schedule === "async") return Math.max(1, terms.in_flight - stage);
+  if (terms.schedule === "async") {
+    const step = Math.max(1, (terms.in_flight - 1) / (stages - 1));
+    return Math.max(1, terms.in_flight - Math.ceil(stage * step));
+  }
   if (terms.schedule === "gpipe") return terms.micro_batches;
   return Math.min(terms.micro_batches, stages - stage);
 }
@@ -186,6 +190,30 @@ Deno.test("a forecast agrees with the costs by which the cut was made", () => {
         assert.ok(Math.abs(sum - time) <= 1e-9 * time);
       }
     }
+  }
+});
+
+Deno.test("of many positions the same bottleneck is found as without a bound", () => {
+  const random = new Random(16);
+  for (let trial = 0; trial < 6; trial++) {
+    const workload = randomWorkload(random, 150 + random.integer(60));
+    const table = new RangeTable(workload, cutPositions(workload));
+    assert.ok(table.positions.length > 96);
+    const nodes = Array.from({ length: 2 + random.integer(20) }, () => ({
+      speed: 0.5 + random.uniform(),
+      ram_bytes: random.integer(2) === 0 ? 1e9 : 300_000,
+    }));
+    const costs = new StageCosts(
+      table,
+      { nodes, links_mbps: nodes.slice(1).map(() => 1 + random.integer(100)) },
+      { ...randomInstance(random).terms, recompute: "auto" },
+    );
+    const expected = minMaxCost({
+      stages: nodes.length,
+      positions: table.positions.length,
+      cost: (stage, from, to) => costs.time(stage, from, to),
+    });
+    assert.equal(cutByTime(costs)?.bottleneck ?? Infinity, expected);
   }
 });
 

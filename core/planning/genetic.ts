@@ -1,5 +1,5 @@
-import { clustersOf, compareCandidates, FitnessFunction } from "./clustering.ts";
-import type { Candidate, ClusteringProblem, Fitness, Genome } from "./clustering.ts";
+import { clustersOf, compareCandidates, FitnessFunction, isPerfect } from "./clustering.ts";
+import type { Candidate, Clustering, ClusteringProblem, Genome } from "./clustering.ts";
 
 /** The random numbers that a search draws. */
 export interface RandomSource {
@@ -97,18 +97,6 @@ function descend(start: Candidate, fitness: FitnessFunction): Candidate {
     current = best;
   }
   return current;
-}
-
-/** Nothing can beat one fitting cluster of all nodes: there is no other like it. */
-function isPerfect({ excess, unfit, clusters }: Fitness): boolean {
-  return excess === 0 && unfit === 0 && clusters === 1;
-}
-
-/** What the search found. */
-export interface Clustering {
-  /** Nodes of each cluster, ascending; clusters by their first node. */
-  readonly clusters: readonly (readonly number[])[];
-  readonly fitness: Fitness;
 }
 
 /**

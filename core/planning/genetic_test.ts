@@ -1,31 +1,9 @@
 import assert from "node:assert/strict";
 import { Random } from "../random.ts";
-import { canonical, clustersOf, compareCandidates, FitnessFunction } from "./clustering.ts";
-import type { Candidate, ClusteringProblem } from "./clustering.ts";
+import { bestOfAll } from "./all_clusterings.ts";
+import { canonical, clustersOf } from "./clustering.ts";
+import type { ClusteringProblem } from "./clustering.ts";
 import { geneticClustering } from "./genetic.ts";
-
-/** All partitions of a set, as canonical genomes (restricted growth strings). */
-function* setPartitions(nodes: number, genome: number[] = []): Generator<number[]> {
-  if (genome.length === nodes) {
-    yield genome;
-    return;
-  }
-  const next = Math.max(-1, ...genome) + 1;
-  for (let cluster = 0; cluster <= next; cluster++) {
-    yield* setPartitions(nodes, [...genome, cluster]);
-  }
-}
-
-/** The true optimum, by trying all. */
-function exhaustive(problem: ClusteringProblem): Candidate {
-  const fitness = new FitnessFunction(problem);
-  let best: Candidate | undefined;
-  for (const genome of setPartitions(problem.nodes)) {
-    const candidate = fitness.judge(genome);
-    if (best === undefined || compareCandidates(candidate, best) < 0) best = candidate;
-  }
-  return best!;
-}
 
 /** Nodes with memory and speed; a cluster needs `need_mb` and shares the work by speed. */
 function pool(
@@ -105,7 +83,7 @@ Deno.test("random pools of up to seven nodes: the search finds the optimum", () 
     }));
     const clusters = random.integer(3) === 0 ? 1 + random.integer(nodes.length) : undefined;
     const problem = pool(nodes, 800, 1 + random.integer(5), clusters);
-    const best = exhaustive(problem);
+    const best = bestOfAll(problem);
     const found = geneticClustering(problem, new Random(trial));
     assert.deepEqual(found.fitness, best.fitness);
     assert.deepEqual(found.clusters, clustersOf(best.genome));

@@ -78,7 +78,8 @@ Deno.test("a wrong file is refused, naming file, node and key", () => {
     ],
     [
       withNode("1", { ...node("h:1"), Name: "x" }),
-      'node 1: unknown key "Name": did you mean "name"? (known: IP, benchmarks, name)',
+      'node 1: unknown key "Name": did you mean "name"? (known: IP, ' +
+      "benchmarks, name, probe, links)",
     ],
     [
       withNode("1", node("h:1", { name: "a/b" })),
@@ -117,4 +118,94 @@ Deno.test("one host in two spellings is one address", () => {
     () => parseNodeConfigs(text, FILE),
     /node 1: IP "\[::1\]:80" is already that of node 0/,
   );
+});
+
+Deno.test("what was measured counts instead of benchmarks; nodes of one machine share it", () => {
+  const text = JSON.stringify({
+    "0": node("localhost:1", { probe: { memory_mb: 3072, cores: 4, speed: 1.5 } }),
+    "1": node("127.0.0.1:2", {
+      name: "b",
+      probe: {
+        memory_mb: 64 * 1024,
+        times: { "Relu()": { forward_ms: 1, backward_ms: 0 } },
+        measured_at: "2026-01-31T12:00:00Z",
+      },
+      links: { node_0: { bandwidth_mbps: 900, latency_ms: 0.1 } },
+    }),
+    "2": node("far:3", {
+      links: {
+        "0": { bandwidth_mbps: 5, latency_ms: 30 },
+        b: { bandwidth_mbps: 6, latency_ms: 9 },
+      },
+    }),
+  });
+  const [first, second, third] = parseNodeConfigs(text, FILE);
+  assert.deepEqual([first!.ram_gb, first!.speed, second!.ram_gb, second!.speed], [1.5, 1.5, 8, 1]);
+  assert.equal(first!.probe!.cores, 4);
+  assert.deepEqual([...second!.links!], [[0, { bandwidth_mbps: 900, latency_ms: 0.1 }]]);
+  assert.deepEqual([...third!.links!.keys()], [0, 1]);
+});
+
+Deno.test("files that contradict themselves are refused, naming file, node and key", () => {
+  const link = (mbps: number, ms = 1) => ({ bandwidth_mbps: mbps, latency_ms: ms });
+  const second = (more: Record<string, unknown>) =>
+    JSON.stringify({ "0": node("a:1"), "1": node("b:1", more) });
+  const cases: [string, string][] = [
+    [
+      JSON.stringify({ "0": node("localhost:80"), "1": node("127.0.0.1:80") }),
+      'node 1: IP "127.0.0.1:80" is the machine and port of node 0 ("localhost:80"): ' +
+      "every node needs its own port",
+    ],
+    [
+      second({ links: { node_7: link(1) } }),
+      'node 1: links.node_7: there is no such node: did you mean "node_0"?',
+    ],
+    [second({ links: { node_1: link(1) } }), "node 1: links.node_1: a node has no link to itself"],
+    [
+      second({ links: { "0": link(10), node_0: link(20) } }),
+      "node 1: links.node_0: the link to node 0 is given twice, with other values: " +
+      '{"bandwidth_mbps":10,"latency_ms":1} and {"bandwidth_mbps":20,"latency_ms":1}: keep one',
+    ],
+    [
+      second({ links: { node_0: link(-1) } }),
+      "node 1: links.node_0.bandwidth_mbps must be a positive number of Mbps, got -1",
+    ],
+    [
+      second({ links: { node_0: link(1, -2) } }),
+      "node 1: links.node_0.latency_ms must be a number of ms, 0 or more, got -2",
+    ],
+    [
+      second({ links: { node_0: { ...link(1), latency: 2 } } }),
+      'node 1: links.node_0: unknown key "latency": did you mean "latency_ms"? ' +
+      "(known: bandwidth_mbps, latency_ms)",
+    ],
+    [
+      second({ links: [] }),
+      'node 1: links must be an object of other nodes, each with "bandwidth_mbps" and ' +
+      '"latency_ms", got []',
+    ],
+    [
+      second({ probe: { cores: -2 } }),
+      "node 1: probe.cores must be a positive number, got -2",
+    ],
+    [
+      second({ probe: { memory_mb: "8" } }),
+      'node 1: probe.memory_mb must be a positive number of MB, got "8"',
+    ],
+    [
+      second({ probe: { measured_at: "today" } }),
+      'node 1: probe.measured_at must be a time like "2026-01-31T12:00:00Z", got "today"',
+    ],
+    [
+      second({ probe: { times: { x: { forward_ms: -1, backward_ms: 0 } } } }),
+      "node 1: probe.times.x.forward_ms must be a number of ms, 0 or more, got -1",
+    ],
+  ];
+  for (const [text, message] of cases) {
+    assert.throws(() => parseNodeConfigs(text, FILE), (thrown) => {
+      assert.ok(thrown instanceof RavnError);
+      assert.equal(thrown.message, `${FILE}: ${message}`);
+      return true;
+    });
+  }
 });

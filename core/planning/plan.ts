@@ -5,17 +5,19 @@ import { checkAssignment } from "./assignment.ts";
 import type { OperatorTimes } from "./cost.ts";
 import { checkStageCount } from "./cut_positions.ts";
 import { bytesSent, deliveriesOf } from "./deliveries.ts";
-import { geneticClustering } from "./genetic.ts";
+import { formClusters } from "./form_clusters.ts";
 import { Layouts } from "./layout.ts";
 import type { ClusterLayout, LayoutTerms } from "./layout.ts";
 import type { NodeConfig } from "./node_configs.ts";
 import type { Plan, PlanCluster, PlanNode, PlanStage, Role } from "./plan_schema.ts";
 import { layRings } from "./rings.ts";
+import { batchTime } from "./throughput.ts";
+import type { AveragingTerms } from "./throughput.ts";
 import { workloadOf } from "./workload.ts";
 import type { Workload } from "./workload.ts";
 
 /** Everything that a plan depends on. */
-export interface PlanInput extends LayoutTerms {
+export interface PlanInput extends LayoutTerms, AveragingTerms {
   /** The model: shape arithmetic folded, no dead nodes. */
   readonly graph: Graph;
   readonly facts: Facts;
@@ -35,7 +37,7 @@ export interface PlanInput extends LayoutTerms {
 }
 
 /** The clusters as node ids. */
-function formClusters(input: PlanInput, layouts: Layouts): readonly (readonly number[])[] {
+function clustersFor(input: PlanInput, layouts: Layouts): readonly (readonly number[])[] {
   const { nodes, clusters, nodes_file } = input;
   if (typeof clusters === "object") {
     checkAssignment(clusters, nodes.length, "clusters");
@@ -57,11 +59,15 @@ function formClusters(input: PlanInput, layouts: Layouts): readonly (readonly nu
         `take nodes out of ${nodes_file}`,
     );
   }
-  const found = geneticClustering({
+  const found = formClusters({
     nodes: nodes.length,
     size_max,
     ...(clusters === undefined ? {} : { clusters }),
+    strength: (id) => nodes[id]!.speed,
     assess: (ids) => layouts.assess(ids.map((id) => nodes[id]!)),
+    ...(input.objective === "throughput"
+      ? { batchTime: (assessed) => batchTime(assessed, input) }
+      : {}),
   }, new Random(input.seed).fork("clusters"));
   return found.clusters;
 }
@@ -100,6 +106,7 @@ function planStages(workload: Workload, layout: ClusterLayout): PlanStage[] {
         forward_ms: rounded(times.forward_ms),
         backward_ms: rounded(times.backward_ms),
         traffic_ms: rounded(times.traffic_ms),
+        update_ms: rounded(times.update_ms),
       },
       bytes_sent: bytesSent(deliveries[stage]!, workload.batch),
       ...deliveries[stage]!,
@@ -146,9 +153,9 @@ export function makePlan(input: PlanInput): Plan {
     ...(trainable === undefined ? {} : { trainable }),
   });
   checkStageCount(workload, 1);
-  const layouts = new Layouts(workload, input, nodes.length);
+  const layouts = new Layouts(workload, input, nodes);
   const isFixed = typeof input.clusters === "object";
-  const formed = formClusters(input, layouts);
+  const formed = clustersFor(input, layouts);
   const advice = formed.length === 1
     ? `add nodes or RAM, lower batch_size or in_flight, or set recompute to "on"`
     : `each of the ${formed.length} clusters must hold the model, and one takes up to ` +
@@ -174,6 +181,7 @@ export function makePlan(input: PlanInput): Plan {
     split: input.split,
     schedule: input.schedule,
     in_flight: input.in_flight,
+    objective: input.objective ?? "balance",
     clusters,
     rings: rings.map(({ ring, parameters }) => ({ ring, parameters: [...parameters] })),
     node_info,

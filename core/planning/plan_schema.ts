@@ -1,6 +1,15 @@
 import { z } from "zod";
 import { RavnError } from "../error.ts";
+import { SCHEDULES } from "../pipeline/mod.ts";
 import { parseJson } from "./json_text.ts";
+
+/**
+ * What clusters are formed for: `balance`, clusters equally fast, as Ravnest; `throughput`, most
+ * predicted samples a second.
+ */
+export const OBJECTIVES = ["balance", "throughput"] as const;
+/** One of {@link OBJECTIVES}. */
+export type Objective = typeof OBJECTIVES[number];
 
 const index = z.number().int().nonnegative();
 const bytes = z.number().nonnegative();
@@ -14,6 +23,8 @@ const memory = z.strictObject({
   versions: bytes,
   activations: bytes,
   buffers: bytes,
+  /** Copies of the parameters for averaging with other clusters. */
+  averaging: bytes.default(0),
   total: bytes,
 });
 
@@ -60,6 +71,8 @@ const stage = z.strictObject({
     forward_ms: milliseconds,
     backward_ms: milliseconds,
     traffic_ms: milliseconds,
+    /** The optimizer's update, which comes once in several micro-batches perhaps. */
+    update_ms: milliseconds.default(0),
   }),
   /** Activations and gradients sent for one micro-batch, over all links. */
   bytes_sent: bytes,
@@ -99,8 +112,10 @@ export const planSchema = z.strictObject({
   micro_batches: z.number().int().positive(),
   seed: z.number().int(),
   split: z.enum(["time", "params", "ravnest"]),
-  schedule: z.enum(["async", "gpipe", "1f1b"]),
+  schedule: z.enum(SCHEDULES),
   in_flight: z.union([z.literal("auto"), z.number().int().positive()]),
+  /** What the clusters were formed for. */
+  objective: z.enum(OBJECTIVES).default("balance"),
   clusters: z.array(cluster).min(1),
   rings: z.array(z.strictObject({ ring: index, parameters: names })),
   /** One entry a node, in the order of the ids. */

@@ -1,13 +1,16 @@
 import type { StageLoad } from "./memory.ts";
 import { stepsOf } from "./range_steps.ts";
 import type { Step } from "./range_steps.ts";
+import { gradientStashBytes } from "./stash.ts";
 import type { Workload } from "./workload.ts";
 
-/** Sums of `of(0)`, `of(0) + of(1)`, … before each operator. */
-function prefixSums(count: number, of: (index: number) => number): Float64Array {
-  const sums = new Float64Array(count + 1);
-  for (let i = 0; i < count; i++) sums[i + 1] = sums[i]! + of(i);
-  return sums;
+/** Sums of `of(0)`, `of(0) + of(1)`, … over the operators before each of the positions. */
+function prefixSums(positions: readonly number[], of: (index: number) => number): Float64Array {
+  let at = 0, sum = 0;
+  return Float64Array.from(positions, (position) => {
+    while (at < position) sum += of(at++);
+    return sum;
+  });
 }
 
 /** The numbers of one range of operators. */
@@ -19,6 +22,7 @@ export class RangeLoad implements StageLoad {
   buffers = 0;
   inputs = 0;
   stash = 0;
+  gradient_stash = 0;
   working = 0;
   received = 0;
   gradients_sent = 0;
@@ -44,6 +48,7 @@ export class RangeTable {
   readonly #gradientsReceived: Float64Array;
   readonly #stash: Float64Array;
   readonly #working: Float64Array;
+  readonly #gradientStash: Float64Array;
   readonly #forward: Float64Array;
   readonly #backward: Float64Array;
   readonly #parameters: Float64Array;
@@ -75,15 +80,18 @@ export class RangeTable {
         count: sum.count + 1,
       });
     }
-    const n = operators.length;
     const bufferBytes = (i: number) =>
       operators[i]!.buffers.reduce((sum, name) => sum + buffers.get(name)!.bytes, 0);
-    this.#forward = prefixSums(n, (i) => operators[i]!.forward_ms);
-    this.#backward = prefixSums(n, (i) => operators[i]!.backward_ms);
-    this.#parameters = prefixSums(n, (i) => first.get(i)?.bytes ?? 0);
-    this.#elements = prefixSums(n, (i) => first.get(i)?.elements ?? 0);
-    this.#trained = prefixSums(n, (i) => first.get(i)?.count ?? 0);
-    this.#buffers = prefixSums(n, (i) => operators[i]!.constant_bytes + bufferBytes(i));
+    this.#forward = prefixSums(positions, (i) => operators[i]!.forward_ms);
+    this.#backward = prefixSums(positions, (i) => operators[i]!.backward_ms);
+    this.#gradientStash = prefixSums(
+      positions,
+      (i) => gradientStashBytes(operators[i]!, workload.values),
+    );
+    this.#parameters = prefixSums(positions, (i) => first.get(i)?.bytes ?? 0);
+    this.#elements = prefixSums(positions, (i) => first.get(i)?.elements ?? 0);
+    this.#trained = prefixSums(positions, (i) => first.get(i)?.count ?? 0);
+    this.#buffers = prefixSums(positions, (i) => operators[i]!.constant_bytes + bufferBytes(i));
     this.#fill(stepsOf(workload));
   }
 
@@ -156,7 +164,7 @@ export class RangeTable {
   }
 
   #between(sums: Float64Array, from: number, to: number): number {
-    return sums[this.positions[to]!]! - sums[this.positions[from]!]!;
+    return sums[to]! - sums[from]!;
   }
 
   /** Writes the load of the operators between two positions into `load`. */
@@ -169,6 +177,7 @@ export class RangeTable {
     load.buffers = this.#between(this.#buffers, from, to);
     load.inputs = this.#inputs[at]!;
     load.stash = this.#stash[at]!;
+    load.gradient_stash = this.#between(this.#gradientStash, from, to);
     load.working = this.#working[at]!;
     // What the first stage reads from outside is data, not traffic.
     load.received = from === 0 ? 0 : this.#inputs[at]!;

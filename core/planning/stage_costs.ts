@@ -1,9 +1,11 @@
-import { outstanding } from "../pipeline/mod.ts";
-import type { Schedule } from "../pipeline/mod.ts";
+import { deferred, outstanding, splitsBackward } from "../pipeline/mod.ts";
+import type { Schedule, StagePosition } from "../pipeline/mod.ts";
 import { stageMemory, stageMemoryTotal } from "./memory.ts";
 import type { MemoryBreakdown, StageMemoryTerms } from "./memory.ts";
 import { RangeLoad } from "./ranges.ts";
 import type { RangeTable } from "./ranges.ts";
+import { transferTime } from "./transfer.ts";
+import { updateTime } from "./update_time.ts";
 
 /** What planning must know of the training besides the model. */
 export interface TrainingTerms {
@@ -16,6 +18,8 @@ export interface TrainingTerms {
   readonly optimizer_slots: number;
   /** Whether backward computes the activations again: `auto` where they do not fit otherwise. */
   readonly recompute: "auto" | "on" | "off";
+  /** Copies of the parameters that averaging with other clusters needs; absent: none. */
+  readonly averaging_copies?: number;
 }
 
 /** A machine that is to hold a stage. */
@@ -40,13 +44,29 @@ export interface StageForecast {
   readonly forward_ms: number;
   readonly backward_ms: number;
   readonly traffic_ms: number;
+  /** The optimizer's update, ms. */
+  readonly update_ms: number;
   /** Activations and gradients that it sends for one micro-batch, once per value, bytes. */
   readonly bytes_sent: number;
 }
 
-/** bytes · 8 bit / (Mbit/s · 10^6) in ms */
-function transferTime(bytes: number, mbps: number): number {
-  return bytes === 0 ? 0 : (bytes * 8) / (mbps * 1000);
+/** How often the stage at a position holds what it computes with. */
+export function stageMemoryTerms(
+  position: StagePosition,
+  { micro_batches, optimizer_slots, averaging_copies = 0 }: Omit<TrainingTerms, "in_flight">,
+): StageMemoryTerms {
+  const depth = outstanding(position, micro_batches);
+  return {
+    outstanding: depth + deferred(position, micro_batches),
+    // The first stage makes all gradients at one go.
+    deferred: splitsBackward(position) && position.stage > 0
+      ? deferred(position, micro_batches) + 1
+      : 0,
+    // Only the asynchronous schedule updates weights while micro-batches are under way.
+    versions: position.schedule === "async" ? depth : 1,
+    optimizer_slots,
+    averaging_copies,
+  };
 }
 
 /**
@@ -62,6 +82,8 @@ export class StageCosts {
   readonly chain: Chain;
   readonly #terms: readonly StageMemoryTerms[];
   readonly #recompute: readonly (readonly boolean[])[];
+  readonly #outstanding: readonly number[];
+  readonly #update_ns: number;
   readonly #load = new RangeLoad();
 
   constructor(table: RangeTable, chain: Chain, terms: TrainingTerms) {
@@ -71,11 +93,15 @@ export class StageCosts {
     this.#terms = chain.nodes.map((_, stage) => {
       const { schedule, in_flight } = terms;
       const position = { schedule, stage, stages, inFlight: in_flight };
-      const depth = outstanding(position, terms.micro_batches);
-      // Only the asynchronous schedule updates weights while micro-batches are under way.
-      const versions = schedule === "async" ? depth : 1;
-      return { outstanding: depth, versions, optimizer_slots: terms.optimizer_slots };
+      return stageMemoryTerms(position, terms);
     });
+    this.#outstanding = chain.nodes.map((_, stage) =>
+      outstanding(
+        { schedule: terms.schedule, stage, stages, inFlight: terms.in_flight },
+        terms.micro_batches,
+      )
+    );
+    this.#update_ns = updateTime(terms.optimizer_slots);
     this.#recompute = chain.nodes.map((_, stage) => {
       // The last stage goes straight from forward to backward: it has nothing to compute again.
       if (terms.recompute === "off" || stage === stages - 1) return [false];
@@ -89,7 +115,7 @@ export class StageCosts {
 
   /** Micro-batches that stage `stage` has forwarded and not yet brought back, at most. */
   outstanding(stage: number): number {
-    return this.#terms[stage]!.outstanding;
+    return this.#outstanding[stage]!;
   }
 
   /** Whether the range just read must recompute to fit; undefined where it does not fit at all. */
@@ -165,6 +191,7 @@ export class StageCosts {
       forward_ms: load.forward_ms / speed,
       backward_ms: (load.backward_ms + (recompute ? load.forward_ms : 0)) / speed,
       traffic_ms: this.#trafficTime(stage),
+      update_ms: (load.parameter_count * this.#update_ns) / 1e6 / speed,
       bytes_sent: load.sent + load.gradients_sent,
     };
   }

@@ -1,6 +1,7 @@
 import { DTYPES } from "../onnx/mod.ts";
 import type { Node } from "../onnx/mod.ts";
 import type { Shapes } from "./shapes.ts";
+import type { OperatorCost, ValueCost } from "./workload.ts";
 
 /**
  * What the gradient of an operator reads again: its inputs, its outputs, neither or both. Operators
@@ -73,4 +74,16 @@ export function hiddenStashBytes(node: Node, shapes: Shapes): number {
   if (node.op === "MaxPool") return shapes.elements(output) * DTYPES.int64.bytes;
   if (node.op === "Dropout") return shapes.bytes(output);
   return 0;
+}
+
+/**
+ * Bytes of the gradients that a layer's weights' gradients read: those of its outputs. Those of
+ * normalization layers are made on the way back, and wait for nothing.
+ */
+export function gradientStashBytes(
+  { op, parameters, writes }: OperatorCost,
+  values: ReadonlyMap<string, ValueCost>,
+): number {
+  if (parameters.length === 0 || op.endsWith("Normalization")) return 0;
+  return writes.reduce((sum, name) => sum + values.get(name)!.bytes, 0);
 }

@@ -1,28 +1,42 @@
-import { z } from "zod";
 import { differentiate, trainingForm } from "../autodiff/mod.ts";
-import { readWhole, writeWhole } from "../data/mod.ts";
-import { byteCount, dimsAt, isFloat, readsOf, writeModel } from "../onnx/mod.ts";
+import {
+  byteCount,
+  dimsAt,
+  elementCount,
+  GraphBuilder,
+  isFloat,
+  readsOf,
+  writeModel,
+} from "../onnx/mod.ts";
 import type { Facts, Graph, Node } from "../onnx/mod.ts";
 import { costKey } from "../planning/mod.ts";
-import type { OperatorTime, OperatorTimes } from "../planning/mod.ts";
+import type { OperatorTime, OperatorTimes, Overheads } from "../planning/mod.ts";
 import { Random } from "../random.ts";
 import { alignedBytes, freeBytes } from "../runtime/mod.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import { assemble, modelTensors, portOf, trainedValues } from "../training/mod.ts";
-import type { Piece, Port } from "../training/mod.ts";
-import { exists } from "./node_data.ts";
+import type { OptimizerConfig, Piece, Port, StageProgram } from "../training/mod.ts";
+import { CalibrationFile } from "./calibration_file.ts";
+import { timeOverheads } from "./time_overheads.ts";
+import type { MachineOverheads } from "./time_overheads.ts";
+import { timeTraining } from "./time_training.ts";
+import type { TrainingTime } from "./time_training.ts";
 
 /** Runs of which the fastest counts; the first one warms up. */
 const RUNS = 5;
+/** A graph that takes less than this for all its runs is run more often, as chance disturbs it. */
+const SHORT_MS = 8;
+const RUNS_MOST = 40;
 /** The same for a model whose first run takes so many times what is to be beaten. */
 const HOPELESS = 5;
 /** An operator that takes so long is run fewer times. */
 const LONG_MS = 100;
 
-const calibration = z.record(
-  z.string(),
-  z.object({ forward_ms: z.number().nonnegative(), backward_ms: z.number().nonnegative() }),
-);
+/** A model whose operators take longer than this together is not timed whole. */
+const WHOLE_MS_MAX = 4_000;
+/** Steps of the whole model that count: so many that they take about this long, within bounds. */
+const STEPS_MS = 300;
+const STEPS = { least: 3, most: 40 };
 
 /** What `calibrate` measures, and where it keeps the results. */
 export interface CalibrationOptions {
@@ -35,56 +49,132 @@ export interface CalibrationOptions {
   readonly freeze?: readonly string[];
   /** File of earlier results; absent: none are read or kept. */
   readonly cache?: string;
+  /** The whole model, to be trained for some steps. */
+  readonly whole: WholeModel;
+  /** Whether to measure what training costs beyond its operators, too. */
+  readonly overheads: boolean;
 }
 
-/** Measured operators. */
+/** A model as one stage. */
+export interface WholeModel {
+  /** Equal for models, settings and batches that take equally long. */
+  readonly key: string;
+  readonly optimizer: OptimizerConfig;
+  /** Made where it is needed only. */
+  program(): StageProgram;
+}
+
+/** What was measured of a model on this machine. */
 export interface Calibration {
+  /** Of every operator, so that together they take as long as the whole step does. */
   readonly times: OperatorTimes;
+  /** Where they were asked for. */
+  readonly overheads?: Overheads;
   /** Keeps what is new in the cache file. */
   save(): Promise<void>;
 }
 
 /**
- * Measures each operator of a model, forward and backward, alone and on made-up data. Operators
- * that differ in nothing are measured once, and not again where they are in the cache file.
+ * Measures each operator of a model, forward and backward, alone and on made-up data; then some
+ * steps of the whole model, to whose time the operators' are scaled: in a whole graph operators are
+ * fused, lie in other layouts, and find their inputs in the cache. Operators that differ in nothing
+ * are measured once, and nothing is measured again that is in the cache file.
  */
 export async function calibrate(options: CalibrationOptions): Promise<Calibration> {
-  const { graph, facts, batch, runtime, cache, freeze } = options;
-  const known = cache === undefined ? new Map<string, OperatorTime>() : await readCache(cache);
-  const before = known.size;
+  const { runtime, cache, whole } = options;
+  const file = await CalibrationFile.open(cache);
+  const alone = await timeOperators(options, file);
+  const on = `${runtime.version}, ${runtime.threads} threads`;
+  const { optimizer } = whole;
+  const machine = options.overheads
+    ? await file.get(
+      "machine",
+      `${on}, ${optimizer.type}`,
+      () => timeOverheads(runtime, optimizer),
+    )
+    : undefined;
+  const alone_ms = [...alone.values()]
+    .reduce((sum, { forward_ms, backward_ms }) => sum + forward_ms + backward_ms, 0);
+  const save = () => file.save();
+  if (alone_ms > WHOLE_MS_MAX) {
+    const overheads = machine && { ...machine, cores_used: runtime.threads };
+    return { times: alone, ...(overheads ? { overheads } : {}), save };
+  }
+  const found = await file.get("steps", `${on}, ${whole.key}`, () => {
+    const updates = Math.round(STEPS_MS / alone_ms);
+    return timeTraining({
+      runtime,
+      program: whole.program(),
+      optimizer,
+      updates: Math.min(STEPS.most, Math.max(STEPS.least, updates)),
+    });
+  });
+  return { ...fitted(options, alone, machine, found), save };
+}
+
+/** The operators' times and the overheads that together give the time of the whole step. */
+function fitted(
+  { graph, freeze }: CalibrationOptions,
+  alone: OperatorTimes,
+  machine: MachineOverheads | undefined,
+  { step_ms, update_ms, core_ms }: TrainingTime,
+): Omit<Calibration, "save"> {
+  const times = [...alone];
+  const sum = times.reduce((ms, [, time]) => ms + time.forward_ms + time.backward_ms, 0);
+  const { micro_batch_ms = 0 } = machine ?? {};
+  const scale = sum > 0 ? Math.max(step_ms / 4, step_ms - micro_batch_ms) / sum : 1;
+  const scaled = new Map(times.map(([name, { forward_ms, backward_ms }]) => [
+    name,
+    { forward_ms: forward_ms * scale, backward_ms: backward_ms * scale },
+  ]));
+  if (machine === undefined) return { times: scaled };
+  const { trainable } = modelTensors(graph, freeze);
+  const trained = trainable
+    .reduce((count, name) => count + elementCount(graph.initializers.get(name)!.dims), 0);
+  const overheads = {
+    ...machine,
+    update_million_ms: trained > 0 ? update_ms * 1e6 / trained : machine.update_million_ms,
+    cores_used: core_ms / (step_ms + update_ms),
+  };
+  return { times: scaled, overheads };
+}
+
+/** Every operator alone, less what a run takes that does nothing. */
+async function timeOperators(
+  options: CalibrationOptions,
+  file: CalibrationFile,
+): Promise<Map<string, OperatorTime>> {
+  const { graph, facts, batch, runtime, freeze } = options;
   const { trainable } = modelTensors(graph, freeze);
   const trained = trainedValues(graph, trainable);
   const times = new Map<string, OperatorTime>();
+  let nothing_ms: number | undefined;
   for (const node of graph.nodes) {
     const wrt = node.inputs.filter((input) =>
       trained.has(input) && isFloat(facts.get(input)?.dtype ?? "int64")
     );
     const key = `${runtime.threads} ${wrt.length} ${costKey(node, graph, facts, batch)}`;
-    let time = known.get(key);
-    if (time === undefined) {
-      time = await measure(node, { wrt, trainable: new Set(trainable) }, options);
-      known.set(key, time);
-    }
+    const time = await file.get("operators", key, async () => {
+      nothing_ms ??= await timeOfNothing(runtime);
+      const { forward_ms, backward_ms } = await measure(
+        node,
+        { wrt, trainable: new Set(trainable) },
+        options,
+      );
+      return { forward_ms: Math.max(0, forward_ms - nothing_ms), backward_ms };
+    });
     times.set(node.name, time);
   }
-  return {
-    times,
-    save: async () => {
-      if (cache === undefined || known.size === before) return;
-      await writeWhole(cache, `${JSON.stringify(Object.fromEntries(known), null, 1)}\n`);
-    },
-  };
+  return times;
 }
 
-/** Earlier results; a file that is damaged counts as none, for it can be made again. */
-async function readCache(file: string): Promise<Map<string, OperatorTime>> {
-  if (!await exists(file)) return new Map();
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(await readWhole(file)));
-    return new Map(Object.entries(calibration.parse(value)));
-  } catch {
-    return new Map();
-  }
+/** Milliseconds of a run of a graph that copies one number. */
+function timeOfNothing(runtime: Runtime): Promise<number> {
+  const builder = new GraphBuilder("nothing");
+  const x = builder.input("x", "float32", ["batch"]);
+  builder.output(builder.node("Identity", [x]), "float32", ["batch"]);
+  const port: Port = { value: "x", dtype: "float32", dims: [{ perSample: 1 }] };
+  return fastest(runtime, writeModel(builder.build()), [port], 1);
 }
 
 async function measure(
@@ -197,9 +287,12 @@ export async function fastest(
   for (const { name } of session.outputs) binding.outputAuto(name);
   await binding.runAsync();
   let best_ms = binding.lastRun_ms;
-  const runs = best_ms > LONG_MS || best_ms > HOPELESS * toBeat ? 1 : RUNS;
-  for (let run = 0; run < runs; run++) {
-    await binding.runAsync();
+  const least = best_ms > LONG_MS || best_ms > HOPELESS * toBeat ? 1 : RUNS;
+  const end_ms = performance.now() + SHORT_MS;
+  for (let run = 0; run < least || (run < RUNS_MOST && performance.now() < end_ms); run++) {
+    // A thread of its own costs more than a short run takes.
+    if (best_ms < LONG_MS) binding.run();
+    else await binding.runAsync();
     best_ms = Math.min(best_ms, binding.lastRun_ms);
   }
   return best_ms;

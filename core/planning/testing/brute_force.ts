@@ -36,6 +36,10 @@ export function loadOf(workload: Workload, start: number, end: number): RangeLoa
     buffers: sum(operators, (o) => o.constant_bytes),
     inputs: sum(entering, (v) => v.bytes),
     stash: sum(stashed, bytes) + sum(operators, (o) => o.stash_bytes),
+    gradient_stash: sum(
+      operators.filter((o) => o.parameters.length > 0 && !/Normalization$/.test(o.op)),
+      (o) => sum(o.writes, bytes),
+    ),
     working: Math.max(...operators.map((o) => 2 * sum([...o.reads, ...o.writes], bytes))),
     received: sum(received, (v) => v.bytes),
     gradients_sent: sum(received.filter((v) => v.gradient), (v) => v.bytes),

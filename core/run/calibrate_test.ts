@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { lenet } from "../../models/mod.ts";
+import { traceFacts } from "../onnx/mod.ts";
+import { Runtime } from "../runtime/mod.ts";
+import { buildPrograms, LABELS } from "../training/mod.ts";
+import { calibrate } from "./calibrate.ts";
+import type { Calibration } from "./calibrate.ts";
+
+const BATCH = 4;
+
+async function calibrated(cache: string, programs: string[] = []): Promise<Calibration> {
+  using runtime = Runtime.open();
+  const graph = lenet({ seed: 1 });
+  const facts = await traceFacts(graph, runtime.evaluate, { batch: 2 });
+  const program = () => {
+    programs.push("made");
+    const [whole] = buildPrograms({
+      graph,
+      facts,
+      stages: [graph.nodes.map(({ name }) => name)],
+      recompute: [false],
+      batch: BATCH,
+      loss: { type: "cross_entropy", label_smoothing: 0 },
+      labels: { dtype: "int64", dims: [{ perSample: 1 }], classes: 10 },
+      labelsFrom: "root",
+      maskAs: "input",
+    });
+    assert.ok(whole!.manifest.inputs.some(({ value }) => value === LABELS));
+    return whole!;
+  };
+  const optimizer = { type: "sgd", lr: 0.1, momentum: 0 } as const;
+  const full = { ...optimizer, dampening: 0, nesterov: false, weight_decay: 0 };
+  const whole = { key: "lenet", optimizer: full, program };
+  const found = await calibrate({
+    runtime,
+    graph,
+    facts,
+    batch: BATCH,
+    cache,
+    whole,
+    overheads: true,
+  });
+  assert.deepEqual([...found.times.keys()], graph.nodes.map(({ name }) => name));
+  return found;
+}
+
+Deno.test("a model is measured once, and what was measured is kept", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "ravn-calibrate-" });
+  try {
+    const cache = join(folder, "calibration.json");
+    const programs: string[] = [];
+    const first = await calibrated(cache, programs);
+    for (const { forward_ms, backward_ms } of first.times.values()) {
+      assert.ok(forward_ms >= 0 && backward_ms >= 0);
+    }
+    const { cores_used, local, ...rest } = first.overheads!;
+    assert.ok(cores_used > 0 && local.bandwidth_mbps > 0 && local.latency_ms > 0);
+    for (const [key, value] of Object.entries(rest)) assert.ok(value >= 0, key);
+    await first.save();
+    const second = await calibrated(cache, programs);
+    assert.deepEqual([second.times, second.overheads], [first.times, first.overheads]);
+    assert.equal(programs.length, 1);
+    await Deno.writeTextFile(cache, '{"operators": 1}');
+    await calibrated(cache, programs);
+    assert.equal(programs.length, 2, "a damaged file counts as none");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
