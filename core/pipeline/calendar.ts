@@ -105,7 +105,11 @@ export class Calendar {
       for (let v = validation_every; v <= this.updates; v += validation_every) versions.push(v);
     } else {
       const last = Math.ceil(this.epochs);
-      for (let epoch = 1; epoch <= last; epoch++) versions.push(this.#versionAfter(epoch));
+      for (let epoch = 1; epoch <= last; epoch++) {
+        // The first epochs may end before the first update.
+        const version = this.#versionAfter(epoch);
+        if (version > 0) versions.push(version);
+      }
     }
     return [...versions, this.updates];
   }

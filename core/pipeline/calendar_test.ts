@@ -53,6 +53,7 @@ Deno.test("micro-batches cover each epoch once, and the scales of an update sum 
 Deno.test("a validation follows each epoch, and one the whole run", () => {
   assert.deepEqual(new Calendar(shape()).validations, [3, 6, 6]);
   assert.deepEqual(new Calendar(shape({ update_frequency: 2 })).validations, [1, 3, 3]);
+  assert.deepEqual(new Calendar(shape({ update_frequency: 4 })).validations, [2, 2]);
   assert.deepEqual(new Calendar(shape({ validation_every: 4 })).validations, [4, 6]);
   assert.deepEqual(new Calendar(shape({ validation_samples: 0 })).validations, []);
 });

@@ -56,18 +56,18 @@ export class EvaluationMachine {
   /**
    * Number of a batch counted over all validations; the slot of its buffers is it modulo `window`.
    */
-  #sequence(validation: number, batch: number): number {
+  sequence(validation: number, batch: number): number {
     return validation * this.#batches + batch;
   }
 
   /** The activations of a validation batch arrived from stage `from`, in order. */
   arrived(from: number, validation: number, batch: number): void {
-    this.#count(this.#arrivals, from, this.#sequence(validation, batch));
+    this.#count(this.#arrivals, from, this.sequence(validation, batch));
   }
 
   /** Stage `from` is done with a validation batch that this stage sent. */
   acknowledged(from: number, validation: number, batch: number): void {
-    this.#count(this.#acknowledged, from, this.#sequence(validation, batch));
+    this.#count(this.#acknowledged, from, this.sequence(validation, batch));
   }
 
   #count(counts: Map<number, number>, from: number, sequence: number): void {
@@ -89,13 +89,14 @@ export class EvaluationMachine {
   /** The message that holds the next validation batch back, where one does. */
   get awaits(): Awaited | undefined {
     if (this.#due.length === 0) return undefined;
-    const sequence = this.#sequence(this.#validation, this.#batch);
+    const sequence = this.sequence(this.#validation, this.#batch);
     for (const [stage, count] of this.#arrivals) {
       if (count <= sequence) return { kind: "evaluate", microBatch: this.#batch, stage };
     }
     for (const [stage, count] of this.#acknowledged) {
       if (sequence - count >= this.#window) {
-        return { kind: "evaluated", microBatch: this.#batch - this.#window, stage };
+        const microBatch = (sequence - this.#window) % this.#batches;
+        return { kind: "evaluated", microBatch, stage };
       }
     }
     return undefined;

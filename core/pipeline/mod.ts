@@ -8,5 +8,6 @@ export * from "./calendar.ts";
 export * from "./schedule.ts";
 export * from "./versions.ts";
 export * from "./stage_machine.ts";
+export * from "./stage_course.ts";
 export * from "./evaluation.ts";
 export * from "./norm_sum.ts";

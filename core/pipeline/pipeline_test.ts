@@ -3,7 +3,7 @@ import { Random } from "../random.ts";
 import { Calendar } from "./calendar.ts";
 import { EvaluationMachine } from "./evaluation.ts";
 import type { EvaluationStep } from "./evaluation.ts";
-import { operations, outstanding } from "./schedule.ts";
+import { deferred, operations, outstanding, SCHEDULES, splitsBackward } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
 import { StageMachine } from "./stage_machine.ts";
 import { WeightVersions } from "./versions.ts";
@@ -38,6 +38,9 @@ class FakeStage {
   staleness = 0;
   #under = 0;
   readonly #kept: number;
+  /** Micro-batches that have come back, but for the gradients of the weights. */
+  readonly #late = new Set<number>();
+  readonly #lateMax: number;
 
   constructor(readonly stage: number, o: Setting, readonly send: (message: Message) => void) {
     const { schedule, stages, inFlight, calendar } = o;
@@ -56,6 +59,9 @@ class FakeStage {
       (update) => this.evaluation.pending === 0 || !calendar.validations.includes(update + 1),
     );
     this.#kept = outstanding(position, calendar.shape.micro_batches);
+    this.#lateMax = splitsBackward(position)
+      ? deferred(position, calendar.shape.micro_batches) + 1
+      : 0;
     this.weights = new WeightVersions(schedule === "async" ? this.#kept + 2 : 3);
   }
 
@@ -69,6 +75,7 @@ class FakeStage {
       return false;
     } else {
       if (operation.type === "update") this.#update(calendar);
+      else if (operation.type === "weights") this.#deriveWeights(operation.microBatch);
       else if ("microBatch" in operation) this.#compute(operation.type, operation.microBatch);
       else this.#average(operation.type, operation.update + 1, calendar);
       this.machine.completed();
@@ -88,6 +95,7 @@ class FakeStage {
   }
 
   #update(calendar: Calendar): void {
+    assert.equal(this.#late.size, 0, "an update without the gradients of some weights");
     const { version } = this.weights.advance();
     for (const due of calendar.validations) {
       if (due === version) this.evaluation.due(this.weights.pin());
@@ -117,7 +125,14 @@ class FakeStage {
     this.staleness = Math.max(this.staleness, this.weights.version - version);
     this.weights.release(index);
     this.#under--;
+    if (this.#lateMax > 0) this.#late.add(index);
+    assert.ok(this.#late.size <= this.#lateMax, "more weights put off than allowed");
     for (const to of this.producers) this.send({ kind: "backward", to, ...of });
+  }
+
+  #deriveWeights(index: number): void {
+    assert.ok(this.#late.delete(index), "weights before backward, or twice");
+    assert.equal(this.weights.version, this.versions[index], "weights have been updated");
   }
 
   /** Takes in a message. */
@@ -185,7 +200,7 @@ function reductionsOf(calendar: Calendar): number[] {
 }
 
 Deno.test("every schedule ends, whatever the order of messages, with the same versions", () => {
-  for (const schedule of ["async", "gpipe", "1f1b"] as const) {
+  for (const schedule of SCHEDULES) {
     for (const stages of [1, 2, 3, 5]) {
       for (const inFlight of [1, stages, stages + 2]) {
         const traces = [1, 2, 3, 4].map((seed) =>
@@ -201,7 +216,7 @@ Deno.test("every schedule ends, whatever the order of messages, with the same ve
 });
 
 Deno.test("a stage averages each version that is due, once, in an empty pipeline", () => {
-  for (const schedule of ["async", "gpipe", "1f1b"] as const) {
+  for (const schedule of SCHEDULES) {
     for (const reduce_every of [0, 1, 3, 100]) {
       const averaging = new Calendar({ ...calendar.shape, reduce_every });
       for (const stages of [1, 3]) {
@@ -226,7 +241,7 @@ Deno.test("a stage averages each version that is due, once, in an empty pipeline
 });
 
 Deno.test("averages that are taken over later change no weights that are in use", () => {
-  for (const schedule of ["async", "gpipe", "1f1b"] as const) {
+  for (const schedule of SCHEDULES) {
     for (const [reduce_every, reduce_delay] of [[0, 1], [1, 1], [2, 1], [3, 2]] as const) {
       const shape = { ...calendar.shape, micro_batches: 2, reduce_every, reduce_delay };
       const averaging = new Calendar(shape);
@@ -259,7 +274,7 @@ Deno.test("an average that is not complete is waited for", () => {
 });
 
 Deno.test("synchronous schedules never compute with old weights", () => {
-  for (const schedule of ["gpipe", "1f1b"] as const) {
+  for (const schedule of ["gpipe", "1f1b", "zb"] as const) {
     const { versions, staleness } = simulate({
       schedule,
       stages: 4,

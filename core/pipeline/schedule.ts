@@ -8,14 +8,24 @@ import type { Calendar } from "./calendar.ts";
  *   under way.
  * - `gpipe`: all forwards of a batch, then all backwards, then the update (Huang et al. 2019).
  * - `1f1b`: as gpipe, but a backward goes first as soon as it can (PipeDream-Flush).
+ * - `zb`: as 1f1b, but a backward makes only the gradients that go back; those of the weights come
+ *   later, where the stage would wait (Qi et al. 2023, Zero Bubble Pipeline Parallelism, ZB-H1).
+ *   With times F, B and W of the three and p stages, m ≥ p micro-batches of a batch take
+ *   m(F + B + W) + (p − 1)(F + B − W), against m(F + B + W) + (p − 1)(F + B + W) under 1f1b.
  */
-export type Schedule = "async" | "gpipe" | "1f1b";
+export type Schedule = "async" | "gpipe" | "1f1b" | "zb";
+
+/** All schedules, as a configuration names them. */
+export const SCHEDULES = ["async", "gpipe", "1f1b", "zb"] as const satisfies readonly Schedule[];
 
 /** One thing a stage does. `step` is forward, loss and backward in one, on the last stage. */
 export type Operation =
   | { readonly type: "forward"; readonly microBatch: number }
+  /** All gradients; where the schedule puts those of the weights off, only those that go back. */
   | { readonly type: "backward"; readonly microBatch: number }
   | { readonly type: "step"; readonly microBatch: number }
+  /** The gradients of the weights, where backward or step left them out. */
+  | { readonly type: "weights"; readonly microBatch: number }
   /** Measures the gradients of an update that is due, and tells the other stages. */
   | { readonly type: "norm"; readonly update: number }
   | { readonly type: "update"; readonly update: number }
@@ -36,20 +46,38 @@ export interface StagePosition {
 }
 
 /**
- * Micro-batches that a stage has forwarded and not yet brought back, at most: in-flight depth minus
- * the stages before it, and one on the last stage.
+ * Micro-batches that a stage has forwarded and not yet brought back, at most. Under `async` one
+ * less from stage to stage; where more are in flight than there are stages the rest is spread
+ * evenly, so that it hides the time that messages take on every link. One on the last stage.
  */
 export function outstanding(position: StagePosition, microBatches: number): number {
   const { schedule, stage, stages, inFlight } = position;
   if (stage === stages - 1) return 1;
   switch (schedule) {
     case "async":
-      return Math.max(1, inFlight - stage);
+      return Math.max(1, inFlight - Math.ceil(stage * Math.max(1, (inFlight - 1) / (stages - 1))));
     case "gpipe":
       return microBatches;
     case "1f1b":
+    case "zb":
       return Math.min(microBatches, stages - stage);
   }
+}
+
+/** Whether gradients of weights are operations of their own; one stage alone waits for nothing. */
+export function splitsBackward(
+  { schedule, stages }: Pick<StagePosition, "schedule" | "stages">,
+): boolean {
+  return schedule === "zb" && stages > 1;
+}
+
+/**
+ * Micro-batches that wait for the gradients of their weights when a stage's next backward begins,
+ * at most. Stage s puts them off by s micro-batches: together with what is outstanding each stage
+ * keeps the activations of as many micro-batches as stage 0 does, under 1f1b too.
+ */
+export function deferred(position: StagePosition, microBatches: number): number {
+  return splitsBackward(position) ? Math.min(position.stage, microBatches - 1) : 0;
 }
 
 /**
@@ -92,44 +120,57 @@ function* flow(
   end: number,
 ): Generator<Operation> {
   if (position.schedule === "async") {
-    const window = outstanding(position, calendar.shape.micro_batches);
-    yield* interleave(position, calendar, first, end - first, window);
+    yield* interleave(position, calendar, first, end - first, calendar.shape.micro_batches);
     return;
   }
   while (first < end) {
     const { epoch, batch } = calendar.place(first);
     const parts = calendar.partsOf(epoch * calendar.batchesPerEpoch + batch);
-    yield* interleave(position, calendar, first, parts, outstanding(position, parts));
+    yield* interleave(position, calendar, first, parts, parts);
     first += parts;
   }
 }
 
 /**
- * `count` micro-batches from `first`: `window` forwards, then a backward and a forward by turns.
+ * `count` micro-batches from `first`: some forwards, then a backward and a forward by turns.
+ *
+ * @param parts micro-batches of a batch
  */
 function* interleave(
   position: StagePosition,
   calendar: Calendar,
   first: number,
   count: number,
-  window: number,
+  parts: number,
 ): Generator<Operation> {
   const last = position.stage === position.stages - 1;
+  const window = outstanding(position, parts);
+  const end = first + count;
   if (!last) {
-    for (let m = first; m < first + Math.min(window, count); m++) {
+    for (let m = first; m < Math.min(first + window, end); m++) {
       yield { type: "forward", microBatch: m };
     }
   }
-  for (let m = first; m < first + count; m++) {
+  for (let m = first; m < end; m++) {
     yield { type: last ? "step" : "backward", microBatch: m };
+    if (splitsBackward(position)) yield* weightsAfter(m, first, end, deferred(position, parts));
     const { closesUpdate, update } = calendar.place(m);
     if (closesUpdate && position.norms === true) yield { type: "norm", update };
     if (closesUpdate) {
       yield { type: "update", update };
       yield* averagesAt(calendar, update);
     }
-    if (!last && m + window < first + count) yield { type: "forward", microBatch: m + window };
+    if (!last && m + window < end) yield { type: "forward", microBatch: m + window };
   }
+}
+
+/**
+ * The gradients of weights that follow backward `m` of those from `first` to `end`, which is
+ * excluded: those of `lag` micro-batches before, and at the end all that were put off.
+ */
+function* weightsAfter(m: number, first: number, end: number, lag: number): Generator<Operation> {
+  const until = m === end - 1 ? m : m - lag;
+  for (let w = Math.max(first, m - lag); w <= until; w++) yield { type: "weights", microBatch: w };
 }
 
 /** What becomes of averages that go on beside the training, once `update` is made. */

@@ -99,6 +99,7 @@ export class StageMachine {
   get awaits(): Awaited | undefined {
     const operation = this.#next;
     if (operation === undefined || "update" in operation) return undefined;
+    if (operation.type === "weights") return undefined;
     const kind = operation.type === "backward" ? "backward" : "forward";
     const counts = kind === "forward" ? this.#forwards : this.#backwards;
     for (const [stage, count] of counts) {

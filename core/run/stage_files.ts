@@ -5,9 +5,11 @@ import type { Graph, Tensor } from "../onnx/mod.ts";
 import { stageManifest } from "../training/mod.ts";
 import type { StageManifest, StageModels, StageProgram } from "../training/mod.ts";
 import { RavnError } from "../error.ts";
-import { exists, readJson, stageFiles } from "./node_data.ts";
+import { readJson, stageFiles } from "./node_data.ts";
 
-const GRAPHS = ["forward", "backward", "step", "evaluate"] as const;
+const GRAPHS = ["forward", "backward", "weights", "step", "evaluate"] as const;
+
+type GraphName = typeof GRAPHS[number];
 
 /** A stage as it lies in its folder, ready to be run. */
 export interface StoredStage {
@@ -62,16 +64,25 @@ export async function readStage(folder: string): Promise<StoredStage> {
   const again = "run ravn clusterize, or copy the node's folder here";
   const manifest = await readJson(stageFiles(folder, 0).manifest, stageManifest, again);
   const files = stageFiles(folder, manifest.stage);
-  const last = manifest.stage === manifest.stages - 1;
-  const models: { [graph in typeof GRAPHS[number]]?: Uint8Array } = {};
-  for (const graph of GRAPHS) {
-    const file = files.graph(graph);
-    const needed = graph === "evaluate" || (last ? graph === "step" : graph === "forward");
-    if (needed || await exists(file)) models[graph] = await readWhole(file);
-  }
+  const models: { [graph in GraphName]?: Uint8Array } = {};
+  for (const graph of graphsOf(manifest)) models[graph] = await readWhole(files.graph(graph));
   const file = files.submodel;
   const { initializers } = readModel(await readWhole(file), { file });
   return { manifest, models, tensors: initializers };
+}
+
+/** The graphs that a stage has: a file of an earlier plan must not count, nor one be missing. */
+function graphsOf(manifest: StageManifest): GraphName[] {
+  const { head, inputs, parameters, deferred } = manifest;
+  const left = deferred ?? parameters;
+  const goesBack = left.length > 0 || inputs.some(({ gradient }) => gradient !== undefined);
+  const forward: GraphName[] = head === undefined ? ["forward"] : ["step"];
+  return [
+    ...forward,
+    ...(head === undefined && goesBack ? ["backward"] as const : []),
+    ...(deferred !== undefined ? ["weights"] as const : []),
+    "evaluate",
+  ];
 }
 
 /** What is known of weights that were saved. */

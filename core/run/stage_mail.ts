@@ -1,13 +1,11 @@
 import { RavnError } from "../error.ts";
+import { VALIDATION_WINDOW } from "../pipeline/mod.ts";
 import type { EvaluationStep, NormMessage, Place } from "../pipeline/mod.ts";
 import type { StageEngine, StageManifest } from "../training/mod.ts";
 import type { Closed, Control, Link, TensorHead } from "../../transport/mod.ts";
 import { resolvesWithin } from "./deadline.ts";
 import { checkTensors, exchangeWith, Heads, neighboursOf } from "./stage_frames.ts";
 import type { Exchange, Parcel } from "./stage_frames.ts";
-
-/** Validation batches that a stage may be ahead of the next one. */
-export const VALIDATION_WINDOW = 2;
 
 /** A link over which nothing can be sent is closed within this time, and says why. */
 const CLOSING_MS = 3_000;

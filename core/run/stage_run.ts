@@ -1,8 +1,8 @@
 import { messageOf, RavnError } from "../error.ts";
-import { Calendar, EvaluationMachine, operations, StageMachine } from "../pipeline/mod.ts";
-import type { Awaited, EvaluationStep, Operation, Place, WeightVersions } from "../pipeline/mod.ts";
+import { Calendar, StageCourse } from "../pipeline/mod.ts";
+import type { WeightVersions } from "../pipeline/mod.ts";
 import type { StageEngine, StageManifest, StageWeights } from "../training/mod.ts";
-import type { Closed, Identity, Link, TensorHead } from "../../transport/mod.ts";
+import type { Closed, Link, TensorHead } from "../../transport/mod.ts";
 import { Averaging } from "./averaging.ts";
 import type { AveragingOptions } from "./averaging.ts";
 import type { BatchSource } from "./batch_source.ts";
@@ -13,26 +13,15 @@ import type { StageSettings } from "./open_stage.ts";
 import { checkTerms } from "./run_terms.ts";
 import type { RunTerms } from "./run_terms.ts";
 import { StageData } from "./stage_data.ts";
-import { StageMail, VALIDATION_WINDOW } from "./stage_mail.ts";
+import { StageMail } from "./stage_mail.ts";
 import type { Peer } from "./stage_mail.ts";
+import type { StageObserver } from "./stage_observer.ts";
+import { StageOperations } from "./stage_operations.ts";
 
 /**
  * The others are told of a failure; those that take nothing are not waited for longer than this.
  */
 const FAREWELL_MS = 300;
-
-/** What a stage learns as it trains. */
-export interface StageObserver {
-  begun?(calendar: Calendar, terms: RunTerms): void;
-  /** Last stage: loss of a micro-batch, a mean over its samples. */
-  loss?(place: Place, loss: number): void;
-  /** Update `update` (from 0) was made with learning rate `rate`. */
-  updated?(update: number, rate: number): void;
-  /** Last stage: a validation batch was run; its output and labels lie in slot `slot`. */
-  validated?(step: EvaluationStep, slot: number, samples: number, loss: number): void;
-  /** A peer was lost while this stage waited for `expected`. */
-  lost?(peer: Identity, expected: string): void;
-}
 
 /** Everything a stage's training needs. */
 export interface StageRunOptions {
@@ -45,7 +34,7 @@ export interface StageRunOptions {
   readonly settings: StageSettings;
   readonly links: ReadonlyMap<number, Link>;
   /** Where the stage averages its weights with other clusters: how, and with whom. */
-  readonly averaging?: Pick<AveragingOptions, "layout" | "links">;
+  readonly averaging?: Pick<AveragingOptions, "layout" | "links" | "initial">;
   readonly source?: BatchSource;
   /** Learning rate of an update. */
   readonly rate: (update: number, calendar: Calendar) => number;
@@ -55,12 +44,9 @@ export interface StageRunOptions {
 
 /** The run once it has begun. */
 interface Course {
-  readonly calendar: Calendar;
-  readonly machine: StageMachine;
-  readonly evaluation: EvaluationMachine;
+  readonly course: StageCourse;
   readonly clip: GradientClip;
-  /** Where this stage reads data. */
-  readonly data: StageData | undefined;
+  readonly work: StageOperations;
 }
 
 /**
@@ -89,7 +75,7 @@ export class StageRun {
         arrived: (head, from) => this.#arrived(head, from),
         begin: (text) => this.#begin(text),
         evaluated: (from, validation, batch) => {
-          this.#started().evaluation.acknowledged(from, validation, batch);
+          this.#started().course.evaluation.acknowledged(from, validation, batch);
           this.#wake();
         },
         norm: (from, update, squares) => {
@@ -98,7 +84,7 @@ export class StageRun {
         },
         closed: (peer, closed) => this.#closed(peer, closed),
         failed: (error) => this.#fail(error),
-        validationSequence: (validation, batch) => this.#sequence(validation, batch),
+        validationSequence: (...of) => this.#started().course.evaluation.sequence(...of),
       },
     });
     this.#averaging = options.averaging && new Averaging({
@@ -162,14 +148,10 @@ export class StageRun {
     return this.#course;
   }
 
-  #sequence(validation: number, batch: number): number {
-    return validation * this.#started().calendar.validationBatches + batch;
-  }
-
   #arrived({ kind, step, microBatch }: TensorHead, from: number): void {
-    const { machine, evaluation } = this.#started();
-    if (kind === "evaluate") evaluation.arrived(from, step, microBatch);
-    else if (kind === "forward" || kind === "backward") machine.arrived(kind, microBatch, from);
+    const { course } = this.#started();
+    if (kind === "evaluate") course.evaluation.arrived(from, step, microBatch);
+    else if (kind === "forward" || kind === "backward") course.arrived(kind, microBatch, from);
     this.#wake();
   }
 
@@ -187,21 +169,11 @@ export class StageRun {
     this.#fail(endOf(closed, name, expected));
   }
 
-  #awaited(): Awaited | undefined {
-    return this.#course?.machine.awaits ?? this.#course?.evaluation.awaits;
-  }
-
   /** What this stage is waiting for, in words. */
   #expects(): string {
     if (this.#course === undefined) return "the start of the run";
-    const awaited = this.#awaited();
-    const { machine: { nextUpdate, adopts }, clip } = this.#course;
-    if (adopts) return this.#averaging!.expected;
-    if (awaited === undefined && nextUpdate !== undefined && !clip.ready(nextUpdate)) {
-      return `the norm of the gradients of update ${nextUpdate + 1}`;
-    }
-    if (awaited === undefined) return "the end of the run";
-    return `${awaited.kind} ${awaited.microBatch} from stage ${awaited.stage}`;
+    const { course } = this.#course;
+    return course.adopts ? this.#averaging!.expected : course.expected;
   }
 
   #begin(text: string): void {
@@ -216,12 +188,6 @@ export class StageRun {
     const { stage, stages } = this.#o.manifest;
     const { producers, consumers } = this.#mail;
     const calendar = new Calendar(terms.shape);
-    const evaluation = new EvaluationMachine({
-      producers,
-      consumers,
-      batches: calendar.validationBatches,
-      window: VALIDATION_WINDOW,
-    });
     const { schedule, inFlight } = settings;
     const position = { schedule, inFlight, stage, stages, norms: needsNorms(settings.clip) };
     const neighbours = { producers, consumers };
@@ -231,15 +197,24 @@ export class StageRun {
       neighbours,
       send: (message) => this.#mail.sendNorm(message),
     });
-    const validated = new Set(calendar.validations);
-    const mayUpdate = (update: number) =>
-      (evaluation.pending === 0 || !validated.has(update + 1)) && clip.ready(update);
-    const mayAdopt = () => this.#averaging?.ready ?? true;
-    const order = operations(position, calendar);
-    const machine = new StageMachine(order, neighbours, mayUpdate, mayAdopt);
+    const course = new StageCourse({
+      position,
+      neighbours,
+      calendar,
+      knowsNorm: (update) => clip.ready(update),
+      mayAdopt: () => this.#averaging?.mayAdopt() ?? true,
+    });
     const { executor, manifest } = this.#o;
     const data = source && new StageData(source, executor, manifest, terms.shape.batch_size);
-    this.#course = { calendar, evaluation, machine, clip, data };
+    const work = new StageOperations(this.#o, {
+      calendar,
+      evaluation: course.evaluation,
+      clip,
+      mail: this.#mail,
+      averaging: this.#averaging,
+      data,
+    });
+    this.#course = { course, clip, work };
     this.#mail.sendBegin(text);
     this.#averaging?.begin(terms);
     this.#o.observer.begun?.(calendar, terms);
@@ -247,18 +222,14 @@ export class StageRun {
   }
 
   async #loop(): Promise<void> {
-    let turn: "train" | "validate" = "train";
     while (true) {
       if (this.#failure !== undefined) throw this.#failure;
-      const operation = this.#course?.machine.next();
-      const step = this.#course?.evaluation.next();
-      if (operation !== undefined && (turn === "train" || step === undefined)) {
-        await this.#run(operation);
-        turn = "validate";
-      } else if (step !== undefined) {
-        await this.#validate(step);
-        turn = "train";
-      } else if (this.#finished()) {
+      const task = this.#course?.course.next();
+      if (task !== undefined) {
+        const { work, course } = this.#started();
+        await work.run(task);
+        course.completed(task);
+      } else if (this.#course?.course.finished) {
         return;
       } else {
         await this.#idle();
@@ -266,13 +237,9 @@ export class StageRun {
     }
   }
 
-  #finished(): boolean {
-    const course = this.#course;
-    return course !== undefined && course.machine.finished && course.evaluation.pending === 0;
-  }
-
   async #idle(): Promise<void> {
-    const awaited = this.#course === undefined ? this.#mail.producers : [this.#awaited()?.stage];
+    const course = this.#course?.course;
+    const awaited = course === undefined ? this.#mail.producers : [course.awaits?.stage];
     const stage = awaited.find((stage) => stage !== undefined && this.#left.has(stage));
     const name = stage === undefined ? this.#averaging?.missing : this.#mail.peer(stage).name;
     if (name !== undefined) {
@@ -283,114 +250,5 @@ export class StageRun {
     }
     await new Promise<void>((resolve) => this.#wake = resolve);
     this.#wake = () => {};
-  }
-
-  async #run(operation: Operation): Promise<void> {
-    const { machine } = this.#started();
-    switch (operation.type) {
-      case "forward":
-        await this.#forward(operation.microBatch);
-        break;
-      case "backward":
-        await this.#backward(operation.microBatch);
-        break;
-      case "step":
-        await this.#step(operation.microBatch);
-        break;
-      case "norm":
-        await this.#started().clip.contribute(operation.update);
-        break;
-      case "update":
-        await this.#update(operation.update);
-        break;
-      case "reduce":
-        await this.#averaging?.contribute(this.#o.versions.buffer);
-        break;
-      case "adopt":
-        await this.#adopt(operation.update + 1);
-    }
-    machine.completed();
-  }
-
-  async #forward(m: number): Promise<void> {
-    const { executor, versions } = this.#o;
-    const place = this.#started().calendar.place(m);
-    await this.#started().data?.fill(m, place);
-    await executor.forward(m, place.samples, versions.stash(m));
-    this.#mail.sendForward(m, place, versions.version);
-  }
-
-  async #backward(m: number): Promise<void> {
-    const { executor, versions } = this.#o;
-    const place = this.#started().calendar.place(m);
-    const { buffer, version } = versions.stashed(m);
-    await this.#mail.gradientsSent(m);
-    await executor.backward(m, place.samples, buffer, this.#opensUpdate(m));
-    versions.release(m);
-    this.#mail.sendBackward(m, place, version);
-  }
-
-  async #step(m: number): Promise<void> {
-    const { executor, versions, observer } = this.#o;
-    const place = this.#started().calendar.place(m);
-    await this.#started().data?.fill(m, place);
-    await this.#mail.gradientsSent(m);
-    const options = { scale: place.scale, first: this.#opensUpdate(m) };
-    const loss = await executor.step(m, place.samples, versions.buffer, options);
-    if (!Number.isFinite(loss)) {
-      throw new RavnError(
-        `the loss became ${loss} at update ${place.update + 1} (epoch ${place.epoch + 1}, ` +
-          `batch ${place.batch + 1}): try a smaller optimizer.lr, or look for bad data`,
-        { exitCode: 1 },
-      );
-    }
-    observer.loss?.(place, loss);
-    this.#mail.sendBackward(m, place, versions.version);
-  }
-
-  /** True for the first micro-batch of an update: its gradients replace the last update's. */
-  #opensUpdate(m: number): boolean {
-    return m === 0 || this.#started().calendar.place(m - 1).closesUpdate;
-  }
-
-  async #update(update: number): Promise<void> {
-    const { weights, versions, rate, observer } = this.#o;
-    const { calendar, clip } = this.#started();
-    const { from, to, version } = versions.advance();
-    const learningRate = rate(update, calendar);
-    const gradientScale = await clip.factor(update);
-    await weights.update(from, to, { rate: learningRate, update, gradientScale });
-    observer.updated?.(update, learningRate);
-    if (calendar.adopts(version) === undefined) await this.#validateDue(version);
-  }
-
-  /** Takes an average over into the newest version, which nothing has used yet. */
-  async #adopt(version: number): Promise<void> {
-    const { buffer } = this.#o.versions;
-    const isBarrier = this.#started().calendar.isBarrier(version);
-    await this.#averaging?.[isBarrier ? "adopt" : "correct"](buffer);
-    await this.#validateDue(version);
-  }
-
-  /** Begins the validations of the newest weights. */
-  async #validateDue(version: number): Promise<void> {
-    const { calendar, evaluation } = this.#started();
-    const due = calendar.validations.filter((validated) => validated === version);
-    if (due.length > 0) await this.#o.executor.keepStatistics();
-    for (const _ of due) evaluation.due(this.#o.versions.pin());
-  }
-
-  async #validate(step: EvaluationStep): Promise<void> {
-    const { executor, versions, observer } = this.#o;
-    const { calendar, evaluation, data } = this.#started();
-    const samples = calendar.validationSamples(step.batch);
-    const start = step.batch * calendar.shape.batch_size;
-    const slot = this.#sequence(step.validation, step.batch) % VALIDATION_WINDOW;
-    await data?.fillValidation(slot, start, samples);
-    const loss = await executor.evaluate(slot, samples, versions.pinned(step.version));
-    if (loss !== undefined) observer.validated?.(step, slot, samples, loss);
-    this.#mail.sendValidation(step, slot, samples);
-    const done = evaluation.completed();
-    if (done !== undefined) versions.unpin(done);
   }
 }

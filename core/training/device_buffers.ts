@@ -1,63 +1,66 @@
 import { dimsAt } from "../onnx/mod.ts";
 import type { DeviceMemory, DeviceTensor } from "../runtime/mod.ts";
 import type { Port } from "./manifest.ts";
+import { copiesOf } from "./port_buffers.ts";
+import type { Copies } from "./port_buffers.ts";
+
+/** A port with its tensors for the largest micro-batch, one a copy. */
+interface Ring {
+  readonly port: Port;
+  readonly whole: readonly DeviceTensor[];
+}
 
 /**
- * Memory of a device for the values of some ports, in `slots` copies, as `PortBuffers` has it of
+ * Memory of a device for the values of some ports, in several copies, as `PortBuffers` has it of
  * the host: allocated once for the largest micro-batch; a smaller one uses the beginning.
  */
 export class DeviceBuffers implements Disposable {
   readonly #memory: DeviceMemory;
   readonly #batch: number;
-  readonly #ports: ReadonlyMap<string, Port>;
-  readonly #whole: ReadonlyMap<string, DeviceTensor>[];
-  /** Views for smaller micro-batches, by slot, samples and value. */
-  readonly #views: Map<number, Map<string, DeviceTensor>>[];
+  readonly #rings: ReadonlyMap<string, Ring>;
+  /** Views for smaller micro-batches, by samples and value; one a copy. */
+  readonly #views = new Map<number, Map<string, DeviceTensor[]>>();
 
   constructor(
     memory: DeviceMemory,
     ports: readonly Port[],
-    options: { readonly slots: number; readonly batch: number },
+    options: { readonly copies: Copies; readonly batch: number },
   ) {
-    const { slots, batch } = options;
+    const { copies, batch } = options;
     this.#memory = memory;
     this.#batch = batch;
-    this.#ports = new Map(ports.map((port) => [port.value, port]));
-    this.#whole = Array.from(
-      { length: slots },
-      () =>
-        new Map(ports.map(({ value, dtype, dims }) => [
-          value,
-          memory.allocate(dtype, dimsAt(dims, batch)),
-        ])),
-    );
-    this.#views = this.#whole.map(() => new Map());
+    this.#rings = new Map(ports.map((port) => {
+      const dims = dimsAt(port.dims, batch);
+      const allocate = () => memory.allocate(port.dtype, dims);
+      const whole = Array.from({ length: copiesOf(copies, port) }, allocate);
+      return [port.value, { port, whole }];
+    }));
   }
 
   has(value: string): boolean {
-    return this.#ports.has(value);
+    return this.#rings.has(value);
   }
 
-  /** The value in slot `slot`, of `samples` samples. */
-  tensor(slot: number, value: string, samples: number): DeviceTensor {
-    const whole = this.#whole[slot]?.get(value);
-    if (whole === undefined) throw new Error(`no device buffer for "${value}" in slot ${slot}`);
-    if (samples === this.#batch) return whole;
-    const sizes = this.#views[slot]!;
-    let views = sizes.get(samples);
-    if (views === undefined) sizes.set(samples, views = new Map());
-    let view = views.get(value);
-    if (view === undefined) {
-      view = this.#memory.view(whole, dimsAt(this.#ports.get(value)!.dims, samples));
-      views.set(value, view);
-    }
-    return view;
+  /** The value for micro-batch `m`, of `samples` samples. */
+  tensor(m: number, value: string, samples: number): DeviceTensor {
+    const ring = this.#rings.get(value);
+    if (ring === undefined) throw new Error(`no device buffer for "${value}"`);
+    const { whole, port: { dims } } = ring;
+    const copy = m % whole.length;
+    if (samples === this.#batch) return whole[copy]!;
+    let values = this.#views.get(samples);
+    if (values === undefined) this.#views.set(samples, values = new Map());
+    let copies = values.get(value);
+    if (copies === undefined) values.set(value, copies = []);
+    return copies[copy] ??= this.#memory.view(whole[copy]!, dimsAt(dims, samples));
   }
 
   [Symbol.dispose](): void {
-    const views = this.#views.flatMap((sizes) => [...sizes.values()]);
-    for (const tensors of [...views, ...this.#whole]) {
-      for (const tensor of tensors.values()) tensor[Symbol.dispose]();
+    const views = [...this.#views.values()].flatMap((values) => [...values.values()]);
+    const whole = [...this.#rings.values()].map((ring) => ring.whole);
+    // Views that were never made are holes, which this passes over.
+    for (const tensors of [...views, ...whole]) {
+      tensors.forEach((tensor) => tensor[Symbol.dispose]());
     }
   }
 }

@@ -9,7 +9,13 @@ import type { ExecutorOptions } from "./executor.ts";
 import { HostMemory } from "./host_memory.ts";
 import type { Port, StageManifest } from "./manifest.ts";
 import type { StageEngine, StepOptions } from "./stage_engine.ts";
-import { distinct, maskPorts, statisticPorts } from "./stage_ports.ts";
+import {
+  deferredPorts,
+  distinct,
+  incomingGradients,
+  maskPorts,
+  statisticPorts,
+} from "./stage_ports.ts";
 import { StageScalars } from "./stage_scalars.ts";
 import { StageSessions } from "./stage_sessions.ts";
 
@@ -24,22 +30,26 @@ export interface DeviceExecutorOptions extends Omit<ExecutorOptions, "weights"> 
 interface Graphs {
   readonly sessions: StageSessions;
   readonly shared: SharedPorts;
+  /** Of what forward (or step) begins with, and backward. */
   readonly uploads: CopyGraph;
+  readonly gradientUploads: CopyGraph;
   readonly downloads: CopyGraph;
   readonly statistics: DeviceStatistics;
 }
 
 /** Values that two graphs read, so that they must lie on the device between the two. */
 interface SharedPorts {
-  /** Inputs and masks that forward and backward read. */
+  /** Inputs and masks. */
   readonly inputs: readonly Port[];
-  /** Outputs that other stages read and backward too. */
+  /** Gradients that arrive. */
+  readonly gradients: readonly Port[];
+  /** Outputs that other stages read, and a later graph too. */
   readonly outputs: readonly Port[];
 }
 
 /**
- * Runs the graphs of one stage on a device, in whose memory everything stays that forward leaves
- * for backward: the stash, batch statistics, masks, inputs, beside the weights with all that
+ * Runs the graphs of one stage on a device, in whose memory everything stays that one graph leaves
+ * for another: the stash, batch statistics, masks, inputs, beside the weights with all that
  * belongs to them. Only what comes from data or crosses the network is copied: a value that one
  * graph reads is bound in host memory, and ONNX Runtime copies it at the start of the run; one that
  * two graphs read is uploaded first.
@@ -54,15 +64,20 @@ export class DeviceExecutor extends HostMemory implements StageEngine {
   readonly #scalars: StageScalars;
 
   private constructor(options: DeviceExecutorOptions, graphs: Graphs) {
-    super(options, options.manifest.outputs);
+    super(options, options.manifest.outputs, graphs.sessions.reads("weights"));
     this.#options = options;
     this.#graphs = graphs;
-    const { runtime, memory, manifest, slots, seed } = options;
+    const { runtime, memory, manifest, seed } = options;
     this.#scalars = new StageScalars(runtime, seed);
-    const { inputs, outputs } = graphs.shared;
-    const kept = [...inputs, ...outputs, ...manifest.stash, ...statisticPorts(manifest)];
-    this.#work = new DeviceBuffers(memory, distinct(kept), {
-      slots: slots.outstanding,
+    const { inputs, gradients, outputs } = graphs.shared;
+    const left = [
+      ...outputs,
+      ...manifest.stash,
+      ...deferredPorts(manifest),
+      ...statisticPorts(manifest),
+    ];
+    this.#work = new DeviceBuffers(memory, distinct([...inputs, ...gradients, ...left]), {
+      copies: this.copies,
       batch: manifest.batch,
     });
   }
@@ -81,6 +96,7 @@ export class DeviceExecutor extends HostMemory implements StageEngine {
       sessions,
       shared,
       uploads: await CopyGraph.open(runtime, shared.inputs),
+      gradientUploads: await CopyGraph.open(runtime, shared.gradients),
       downloads: await CopyGraph.open(runtime, shared.outputs),
       statistics: await DeviceStatistics.open({
         runtime,
@@ -93,27 +109,38 @@ export class DeviceExecutor extends HostMemory implements StageEngine {
 
   async forward(m: number, samples: number, weights: number): Promise<void> {
     const { uploads, downloads } = this.#graphs;
-    const slot = m % this.#options.slots.outstanding;
-    const onHost = (value: string) => this.#hostValue(value, m, samples);
-    const onDevice = (value: string) => this.#work.tensor(slot, value, samples);
     this.host.masks.fill(m, samples);
-    await uploads.run(this.#key(m, samples), onHost, onDevice);
+    await this.#upload(uploads, m, samples);
     await this.#bind("forward", m, samples, weights, true)?.execute();
-    await downloads.run(this.#key(m, samples), onDevice, onHost);
+    const onDevice = (value: string) => this.#work.tensor(m, value, samples);
+    const onHost = (value: string) => this.#hostValue(value, m, samples);
+    await downloads.run(this.key(m, samples), onDevice, onHost);
     await this.#updateStatistics(m, samples);
   }
 
   async backward(m: number, samples: number, weights: number, first: boolean): Promise<void> {
+    await this.#upload(this.#graphs.gradientUploads, m, samples);
     await this.#bind("backward", m, samples, weights, first)?.execute();
-    if (!first) await this.#options.weights.accumulate();
+    if (!first && !this.#splits) await this.#options.weights.accumulate();
+  }
+
+  async weightGradients(
+    m: number,
+    samples: number,
+    weights: number,
+    first: boolean,
+  ): Promise<void> {
+    await this.#bind("weights", m, samples, weights, first)?.execute();
+    if (!first && this.#splits) await this.#options.weights.accumulate();
   }
 
   async step(m: number, samples: number, weights: number, options: StepOptions): Promise<number> {
     this.host.masks.fill(m, samples);
     this.#scalars.scale = options.scale;
+    await this.#upload(this.#graphs.uploads, m, samples);
     await this.#bind("step", m, samples, weights, options.first)?.execute();
     const loss = this.#scalars.lastLoss;
-    if (!options.first) await this.#options.weights.accumulate();
+    if (!options.first && !this.#splits) await this.#options.weights.accumulate();
     await this.#updateStatistics(m, samples);
     return loss;
   }
@@ -150,19 +177,25 @@ export class DeviceExecutor extends HostMemory implements StageEngine {
     return this.#graphs.statistics.replace(values);
   }
 
-  /** Stands for the buffers that a micro-batch uses. */
-  #key(m: number, samples: number): number {
-    return samples * this.cycle + m % this.cycle;
+  /** Whether the gradients of the weights have a graph of their own. */
+  get #splits(): boolean {
+    return this.#options.manifest.deferred !== undefined;
+  }
+
+  /** Copies what a graph of micro-batch `m` and a later one read to the device. */
+  #upload(copy: CopyGraph, m: number, samples: number): Promise<void> {
+    const from = (value: string) => this.#hostValue(value, m, samples);
+    const to = (value: string) => this.#work.tensor(m, value, samples);
+    return copy.run(this.key(m, samples), from, to);
   }
 
   async #updateStatistics(m: number, samples: number): Promise<void> {
-    const slot = m % this.#options.slots.outstanding;
-    const ofBatch = (value: string) => this.#work.tensor(slot, value, samples);
-    await this.#graphs.statistics.update(this.#key(m, samples), ofBatch, samples);
+    const ofBatch = (value: string) => this.#work.tensor(m, value, samples);
+    await this.#graphs.statistics.update(this.key(m, samples), ofBatch, samples);
   }
 
   #bind(
-    graph: "forward" | "backward" | "step",
+    graph: "forward" | "backward" | "weights" | "step",
     m: number,
     samples: number,
     weights: number,
@@ -172,7 +205,7 @@ export class DeviceExecutor extends HostMemory implements StageEngine {
     const session = sessions.session(graph);
     if (session === undefined) return undefined;
     this.#scalars.step = m;
-    const binding = sessions.binding(graph, this.#key(m, samples));
+    const binding = sessions.binding(graph, this.bindingKey(m, samples));
     for (const { name } of session.inputs) {
       binding.input(name, this.#inputValue(name, m, samples, weights));
     }
@@ -183,28 +216,28 @@ export class DeviceExecutor extends HostMemory implements StageEngine {
   }
 
   #inputValue(name: string, m: number, samples: number, weights: number): Bindable {
-    const { slots, weights: store } = this.#options;
+    const { weights: store } = this.#options;
     if (store.has(name)) return store.tensor(weights, name);
-    if (this.#work.has(name)) return this.#work.tensor(m % slots.outstanding, name, samples);
+    if (this.#work.has(name)) return this.#work.tensor(m, name, samples);
     return this.#hostValue(name, m, samples);
   }
 
   #outputValue(name: string, m: number, samples: number, first: boolean): Bindable {
-    const { slots, weights: store } = this.#options;
+    const { weights: store } = this.#options;
     if (store.hasGradient(name)) return store.gradient(name, first);
-    if (this.#work.has(name)) return this.#work.tensor(m % slots.outstanding, name, samples);
+    if (this.#work.has(name)) return this.#work.tensor(m, name, samples);
     return this.#hostValue(name, m, samples);
   }
 
   /** What lies in host memory under the name. */
   #hostValue(name: string, m: number, samples: number): Value {
-    const { slots, manifest } = this.#options;
+    const { manifest } = this.#options;
     const { inputs, masks, outputs, gradientsIn, gradientsOut } = this.host;
-    if (inputs.has(name)) return inputs.tensor(m % slots.inFlight, name, samples);
+    if (inputs.has(name)) return inputs.tensor(m, name, samples);
     if (masks.has(name)) return masks.tensor(m, name, samples);
-    if (outputs.has(name)) return outputs.tensor(m % slots.outstanding, name, samples);
-    if (gradientsIn.has(name)) return gradientsIn.tensor(m % slots.outstanding, name, samples);
-    if (gradientsOut.has(name)) return gradientsOut.tensor(m % gradientsOut.slots, name, samples);
+    if (outputs.has(name)) return outputs.tensor(m, name, samples);
+    if (gradientsIn.has(name)) return gradientsIn.tensor(m, name, samples);
+    if (gradientsOut.has(name)) return gradientsOut.tensor(m, name, samples);
     if (name === manifest.head?.loss) return this.#scalars.loss;
     const scalar = this.#scalars.input(name);
     if (scalar !== undefined) return scalar;
@@ -221,8 +254,9 @@ export class DeviceExecutor extends HostMemory implements StageEngine {
   /** Frees sessions, bindings and buffers; no operation may be under way. */
   // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
-    const { sessions, uploads, downloads, statistics } = this.#graphs;
-    for (const graph of [sessions, uploads, downloads, statistics]) graph[Symbol.dispose]();
+    const { sessions, uploads, gradientUploads, downloads, statistics } = this.#graphs;
+    const graphs = [sessions, uploads, gradientUploads, downloads, statistics];
+    for (const graph of graphs) graph[Symbol.dispose]();
     this.#scalars[Symbol.dispose]();
     this.#work[Symbol.dispose]();
     for (const buffers of Object.values(this.host)) buffers[Symbol.dispose]();
@@ -230,12 +264,13 @@ export class DeviceExecutor extends HostMemory implements StageEngine {
 }
 
 function sharedPorts(manifest: StageManifest, sessions: StageSessions): SharedPorts {
-  const readBy = (graph: "forward" | "backward") =>
-    new Set(sessions.session(graph)?.inputs.map(({ name }) => name));
-  const [forward, backward] = [readBy("forward"), readBy("backward")];
+  const begin = sessions.reads(manifest.head === undefined ? "forward" : "step");
+  const [backward, weights] = [sessions.reads("backward"), sessions.reads("weights")];
+  const isShared = ({ value }: Port) =>
+    [begin, backward, weights].filter((reads) => reads.has(value)).length > 1;
   return {
-    inputs: [...manifest.inputs, ...maskPorts(manifest)]
-      .filter(({ value }) => forward.has(value) && backward.has(value)),
-    outputs: manifest.outputs.filter(({ value }) => backward.has(value)),
+    inputs: [...manifest.inputs, ...maskPorts(manifest)].filter(isShared),
+    gradients: incomingGradients(manifest).filter(isShared),
+    outputs: manifest.outputs.filter(({ value }) => backward.has(value) || weights.has(value)),
   };
 }

@@ -157,9 +157,31 @@ export class DeviceWeights implements StageWeights {
     return this.#download(({ weights }) => weights[buffer]!);
   }
 
+  /** @see StageWeights.views */
+  async views(buffer: number): Promise<Map<string, Uint8Array>> {
+    const tensors = await this.tensors(buffer);
+    return new Map([...tensors].map(([name, { bytes }]) => [name, bytes]));
+  }
+
   async replace(buffer: number, values: ReadonlyMap<string, Float32Array>): Promise<void> {
     for (const group of this.#groups) {
       await this.#memory.upload(group.weights[buffer]!, putTogether(group, values));
+    }
+  }
+
+  /** @see StageWeights.state */
+  async state(): Promise<Map<string, Tensor>[]> {
+    const slots: Map<string, Tensor>[] = [];
+    for (const [slot] of [...this.#groups[0]?.state ?? []].entries()) {
+      slots.push(await this.#download(({ state }) => [...state.values()][slot]!));
+    }
+    return slots;
+  }
+
+  /** @see StageWeights.replaceState */
+  async replaceState(slot: number, values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    for (const group of this.#groups) {
+      await this.#memory.upload([...group.state.values()][slot]!, putTogether(group, values));
     }
   }
 

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { numbers, tensor } from "../onnx/mod.ts";
 import type { Tensor } from "../onnx/mod.ts";
-import { Runtime } from "../runtime/mod.ts";
+import { floatsOf, Runtime } from "../runtime/mod.ts";
 import type { DeviceMemory, DeviceTensor } from "../runtime/mod.ts";
 import { placedTogether } from "./device_groups.ts";
 import { DeviceWeights } from "./device_weights.ts";
+import { optimizerSlots } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer.ts";
 import { WeightStore } from "./weight_store.ts";
 
@@ -81,6 +82,37 @@ Deno.test("updates between versions and in place are those of weights on the hos
         assertClose(await device.tensors(buffer), host.tensors(buffer));
       }
     }
+  }
+});
+
+Deno.test("the optimizer's state is that of the host, and can be replaced", async () => {
+  for (const optimizer of OPTIMIZERS) {
+    using memory = await runtime.deviceMemory();
+    using device = await DeviceWeights.open({ ...optionsOf(optimizer, false), memory });
+    using host = new WeightStore(optionsOf(optimizer, false));
+    for (const update of [0, 1]) {
+      await setGradients(host, device, memory);
+      await host.update(0, 0, { rate: 0.1, update });
+      await device.update(0, 0, { rate: 0.1, update });
+      const [found, expected] = [await device.state(), host.state()];
+      assert.equal(expected.length, optimizerSlots(optimizer).length);
+      assert.equal(found.length, expected.length);
+      for (const [slot, state] of expected.entries()) {
+        const ordered = new Map(PARAMETERS.map(({ name }) => [name, state.get(name)!]));
+        assertClose(found[slot]!, ordered);
+        const other = [...ordered].map(([name, { dims, bytes }], i) => {
+          const value = floatsOf(made(dims, slot + i).bytes).map(Math.abs);
+          assert.equal(value.byteLength, bytes.length);
+          return [name, value] as const;
+        });
+        host.replaceState(slot, new Map(other));
+        await device.replaceState(slot, new Map(other));
+        for (const [name, value] of other) {
+          assert.deepEqual(floatsOf(host.state()[slot]!.get(name)!.bytes), value);
+        }
+      }
+    }
+    assertClose(await device.tensors(0), host.tensors(0));
   }
 });
 

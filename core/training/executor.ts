@@ -6,7 +6,7 @@ import { HostMemory } from "./host_memory.ts";
 import type { StageManifest } from "./manifest.ts";
 import { RunningStatistics } from "./running_statistics.ts";
 import type { SlotCounts, StageEngine, StageModels, StepOptions } from "./stage_engine.ts";
-import { statisticPorts } from "./stage_ports.ts";
+import { deferredPorts, statisticPorts } from "./stage_ports.ts";
 import { StageScalars } from "./stage_scalars.ts";
 import { StageSessions } from "./stage_sessions.ts";
 import type { WeightStore } from "./weight_store.ts";
@@ -39,7 +39,8 @@ export class StageExecutor extends HostMemory implements StageEngine {
 
   private constructor(options: ExecutorOptions, sessions: StageSessions) {
     const { runtime, manifest, seed } = options;
-    super(options, [...manifest.outputs, ...manifest.stash, ...statisticPorts(manifest)]);
+    const left = [...manifest.outputs, ...manifest.stash, ...deferredPorts(manifest)];
+    super(options, [...left, ...statisticPorts(manifest)], sessions.reads("weights"));
     this.#options = options;
     this.#sessions = sessions;
     this.#statistics = new RunningStatistics(runtime, manifest.statistics, options.statistics);
@@ -62,14 +63,24 @@ export class StageExecutor extends HostMemory implements StageEngine {
 
   async backward(m: number, samples: number, weights: number, first: boolean): Promise<void> {
     await this.#bind("backward", m, samples, weights, first)?.execute();
-    if (!first) this.#options.weights.accumulate();
+    if (!first && !this.#splits) this.#options.weights.accumulate();
+  }
+
+  async weightGradients(
+    m: number,
+    samples: number,
+    weights: number,
+    first: boolean,
+  ): Promise<void> {
+    await this.#bind("weights", m, samples, weights, first)?.execute();
+    if (!first && this.#splits) this.#options.weights.accumulate();
   }
 
   async step(m: number, samples: number, weights: number, options: StepOptions): Promise<number> {
     this.host.masks.fill(m, samples);
     this.#scalars.scale = options.scale;
     await this.#bind("step", m, samples, weights, options.first)?.execute();
-    if (!options.first) this.#options.weights.accumulate();
+    if (!options.first && !this.#splits) this.#options.weights.accumulate();
     this.#statistics.update((value) => this.#floats(m, value, samples), samples);
     return this.#scalars.lastLoss;
   }
@@ -105,13 +116,18 @@ export class StageExecutor extends HostMemory implements StageEngine {
     this.#statistics.replace(values);
   }
 
+  /** Whether the gradients of the weights have a graph of their own. */
+  get #splits(): boolean {
+    return this.#options.manifest.deferred !== undefined;
+  }
+
   /** A float32 value that the forward of micro-batch `m` left. */
   #floats(m: number, value: string, samples: number): Float32Array {
     return floatsOf(this.output(m, value, samples));
   }
 
   #bind(
-    graph: "forward" | "backward" | "step",
+    graph: "forward" | "backward" | "weights" | "step",
     m: number,
     samples: number,
     weights: number,
@@ -120,7 +136,7 @@ export class StageExecutor extends HostMemory implements StageEngine {
     const session = this.#sessions.session(graph);
     if (session === undefined) return undefined;
     this.#scalars.step = m;
-    const binding = this.#sessions.binding(graph, samples * this.cycle + m % this.cycle);
+    const binding = this.#sessions.binding(graph, this.bindingKey(m, samples));
     for (const { name } of session.inputs) {
       binding.input(name, this.#inputValue(name, m, samples, weights));
     }
@@ -131,25 +147,25 @@ export class StageExecutor extends HostMemory implements StageEngine {
   }
 
   #inputValue(name: string, m: number, samples: number, weights: number): Value {
-    const { slots, weights: store } = this.#options;
+    const { weights: store } = this.#options;
     const { inputs, outputs, masks, gradientsIn } = this.host;
     if (store.has(name)) return store.tensor(weights, name);
-    if (inputs.has(name)) return inputs.tensor(m % slots.inFlight, name, samples);
-    if (outputs.has(name)) return outputs.tensor(m % slots.outstanding, name, samples);
+    if (inputs.has(name)) return inputs.tensor(m, name, samples);
+    if (outputs.has(name)) return outputs.tensor(m, name, samples);
     if (masks.has(name)) return masks.tensor(m, name, samples);
-    if (gradientsIn.has(name)) return gradientsIn.tensor(m % slots.outstanding, name, samples);
+    if (gradientsIn.has(name)) return gradientsIn.tensor(m, name, samples);
     const scalar = this.#scalars.input(name);
     if (scalar !== undefined) return scalar;
     throw new Error(`nothing feeds the input "${name}" of stage ${this.#options.manifest.stage}`);
   }
 
   #outputValue(name: string, m: number, samples: number, first: boolean): Value {
-    const { slots, weights: store, manifest } = this.#options;
+    const { weights: store, manifest } = this.#options;
     const { outputs, gradientsOut } = this.host;
     if (store.hasGradient(name)) return store.gradient(name, first);
-    if (gradientsOut.has(name)) return gradientsOut.tensor(m % gradientsOut.slots, name, samples);
+    if (gradientsOut.has(name)) return gradientsOut.tensor(m, name, samples);
     if (name === manifest.head?.loss) return this.#scalars.loss;
-    return outputs.tensor(m % slots.outstanding, name, samples);
+    return outputs.tensor(m, name, samples);
   }
 
   #validationValue(name: string, slot: number, samples: number, weights: number): Value {
@@ -169,8 +185,9 @@ export class StageExecutor extends HostMemory implements StageEngine {
 }
 
 /** What a stage's parameters take, and what goes in and out with one micro-batch. */
-function bytesOf({ batch, parameters, inputs, outputs, stash }: StageManifest): number {
-  const ports = [...inputs, ...outputs, ...stash];
+function bytesOf(manifest: StageManifest): number {
+  const { batch, parameters, inputs, outputs, stash } = manifest;
+  const ports = [...inputs, ...outputs, ...stash, ...deferredPorts(manifest)];
   return [
     ...parameters.map(({ dims }) => byteCount("float32", dims)),
     ...ports.map(({ dtype, dims }) => byteCount(dtype, dimsAt(dims, batch))),

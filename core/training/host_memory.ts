@@ -2,14 +2,17 @@ import { alignedBytes } from "../runtime/mod.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import type { Port, StageManifest } from "./manifest.ts";
 import { PortBuffers } from "./port_buffers.ts";
+import type { Copies } from "./port_buffers.ts";
 import type { SlotCounts } from "./stage_engine.ts";
 import { StageMasks } from "./stage_masks.ts";
 import {
   arrivals,
   cycleOf,
+  deferredPorts,
   distinct,
   evaluationOutputs,
   incomingGradients,
+  maskPorts,
   outgoingGradients,
 } from "./stage_ports.ts";
 
@@ -17,7 +20,7 @@ import {
 export interface HostBuffers {
   readonly inputs: PortBuffers;
   readonly masks: StageMasks;
-  /** What forward leaves in host memory: outputs, and on the CPU its stash. */
+  /** What operations leave in host memory: outputs, and on the CPU what later ones read. */
   readonly outputs: PortBuffers;
   readonly gradientsIn: PortBuffers;
   readonly gradientsOut: PortBuffers;
@@ -31,11 +34,16 @@ export interface HostBuffers {
  */
 export abstract class HostMemory {
   protected readonly host: HostBuffers;
-  /** Slots repeat after so many micro-batches. */
-  protected readonly cycle: number;
-  readonly #slots: SlotCounts;
+  /** Copies of each value that a micro-batch leaves for a later operation. */
+  protected readonly copies: (port: Port) => number;
+  readonly gradientSlots: number;
+  /** Micro-batches after which all buffers are used again, and those of large values alone. */
+  readonly #cycles: { readonly all: number; readonly large: number };
 
-  /** @param left values that forward leaves in host memory */
+  /**
+   * @param left values that operations leave in host memory for later ones, or for other stages
+   * @param late values that the gradients of the weights read, where these have a graph
+   */
   protected constructor(
     o: {
       readonly runtime: Runtime;
@@ -44,43 +52,64 @@ export abstract class HostMemory {
       readonly seed: number;
     },
     left: readonly Port[],
+    late: ReadonlySet<string>,
   ) {
     const { runtime, manifest, slots, seed } = o;
-    const { inFlight, outstanding, validation } = slots;
+    const { inFlight, outstanding, validation, deferred } = slots;
+    const { arrived = inFlight, stashed = outstanding, left: kept = outstanding } = deferred ?? {};
     const { batch } = manifest;
-    const make = (ports: readonly Port[], count: number) =>
-      new PortBuffers(runtime, distinct(ports), { slots: count, batch, allocate: alignedBytes });
-    this.#slots = slots;
+    const make = (ports: readonly Port[], copies: Copies) =>
+      new PortBuffers(runtime, distinct(ports), { copies, batch, allocate: alignedBytes });
+    const made = new Set(deferredPorts(manifest).map(({ value }) => value));
+    const isLate = ({ value }: Port) => late.has(value);
+    this.copies = (port) => made.has(port.value) ? kept : isLate(port) ? stashed : outstanding;
+    this.gradientSlots = Math.max(2, outstanding);
     this.host = {
-      inputs: make(arrivals(manifest), inFlight),
-      masks: new StageMasks(runtime, manifest, { slots: outstanding, seed }),
-      outputs: make(left, outstanding),
-      gradientsIn: make(incomingGradients(manifest), outstanding),
-      gradientsOut: make(outgoingGradients(manifest), Math.max(2, outstanding)),
+      inputs: make(arrivals(manifest), (port) => isLate(port) ? arrived : inFlight),
+      masks: new StageMasks(runtime, manifest, {
+        copies: maskPorts(manifest).some(isLate) ? stashed : outstanding,
+        seed,
+      }),
+      outputs: make(left, this.copies),
+      gradientsIn: make(incomingGradients(manifest), this.copies),
+      gradientsOut: make(outgoingGradients(manifest), this.gradientSlots),
       validationInputs: make(arrivals(manifest), validation),
       validationOutputs: make(evaluationOutputs(manifest), validation),
     };
-    this.cycle = cycleOf([inFlight, outstanding, this.gradientSlots]);
+    const all = [inFlight, outstanding, this.gradientSlots, arrived, stashed, kept];
+    this.#cycles = {
+      all: cycleOf(all),
+      large: cycleOf(deferred === undefined ? all : [stashed, kept]),
+    };
   }
 
-  get gradientSlots(): number {
-    return this.host.gradientsOut.slots;
+  /** Stands for all buffers that micro-batch `m` uses. */
+  protected key(m: number, samples: number): number {
+    return samples * this.#cycles.all + m % this.#cycles.all;
+  }
+
+  /**
+   * Stands for most buffers that micro-batch `m` uses: a graph's binding is kept for each, and told
+   * of the others in each run. With all of them there could be hundreds of bindings.
+   */
+  protected bindingKey(m: number, samples: number): number {
+    return samples * this.#cycles.large + m % this.#cycles.large;
   }
 
   input(m: number, value: string, samples: number): Uint8Array {
-    return this.host.inputs.bytes(m % this.#slots.inFlight, value, samples);
+    return this.host.inputs.bytes(m, value, samples);
   }
 
   output(m: number, value: string, samples: number): Uint8Array {
-    return this.host.outputs.bytes(m % this.#slots.outstanding, value, samples);
+    return this.host.outputs.bytes(m, value, samples);
   }
 
   gradientIn(m: number, gradient: string, samples: number): Uint8Array {
-    return this.host.gradientsIn.bytes(m % this.#slots.outstanding, gradient, samples);
+    return this.host.gradientsIn.bytes(m, gradient, samples);
   }
 
   gradientOut(m: number, gradient: string, samples: number): Uint8Array {
-    return this.host.gradientsOut.bytes(m % this.gradientSlots, gradient, samples);
+    return this.host.gradientsOut.bytes(m, gradient, samples);
   }
 
   validationInput(slot: number, value: string, samples: number): Uint8Array {

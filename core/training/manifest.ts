@@ -100,6 +100,11 @@ export const stageManifest = z.object({
   statistics: z.array(statistic),
   /** Values that forward leaves for backward; empty where backward computes them again. */
   stash: z.array(port),
+  /**
+   * Where the gradients of the weights have a graph of their own: values that backward (or step)
+   * leaves for it.
+   */
+  deferred: z.array(port).optional(),
   recompute: z.boolean(),
   /** Last stage: the scalar loss, the model's output and its class labels. */
   head: z.object({

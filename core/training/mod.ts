@@ -1,7 +1,8 @@
 /** A stage's program (forward, backward, update), and what runs it. */
 export * from "./manifest.ts";
 export { buildPrograms } from "./program.ts";
-export type { ProgramInput, StageGraphs, StageProgram } from "./program.ts";
+export type { ProgramInput, StageProgram } from "./program.ts";
+export type { StageGraphs } from "./program_graphs.ts";
 export type { LabelForm } from "./loss_sum.ts";
 export { checkGroups, modelTensors } from "./parameters.ts";
 export type {

@@ -1,34 +1,21 @@
-import {
-  differentiate,
-  inferenceForm,
-  SEED_INPUT,
-  STEP_INPUT,
-  trainingForm,
-} from "../autodiff/mod.ts";
+import { differentiate, trainingForm } from "../autodiff/mod.ts";
 import type { ChooseFormulation, Gradients, TrainingGraph } from "../autodiff/mod.ts";
 import { isFloat } from "../onnx/mod.ts";
-import type { Facts, Graph, Tensor } from "../onnx/mod.ts";
+import type { Fact, Facts, Graph, Tensor } from "../onnx/mod.ts";
 import { accuracyKind } from "./loss.ts";
 import type { LossConfig } from "./loss.ts";
 import { appendLosses, lossPorts, wireLosses } from "./loss_sum.ts";
 import type { LabelForm, LossSum, WiredLoss } from "./loss_sum.ts";
 import { SCALE } from "./manifest.ts";
-import type { InputPort, OutputPort, Port, StageManifest } from "./manifest.ts";
+import type { InputPort, OutputPort, StageManifest } from "./manifest.ts";
 import { modelTensors, trainedValues } from "./parameters.ts";
 import type { ModelTensors } from "./parameters.ts";
 import { factOf, partition } from "./partition.ts";
 import type { StagePart } from "./partition.ts";
-import { assemble, freeValues, liveNodes, portOf } from "./stage_graphs.ts";
-import type { Piece } from "./stage_graphs.ts";
-import { incomingGradients, maskPorts } from "./stage_ports.ts";
-
-/** The graphs of one stage. The last stage has `step` in the place of `forward` and `backward`. */
-export interface StageGraphs {
-  readonly forward?: Graph;
-  readonly backward?: Graph;
-  readonly step?: Graph;
-  readonly evaluate: Graph;
-}
+import { stagePasses } from "./passes.ts";
+import { stageGraphs } from "./program_graphs.ts";
+import type { StageGraphs, StageWork } from "./program_graphs.ts";
+import { portOf } from "./stage_graphs.ts";
 
 /** All that a provider needs to train one stage. */
 export interface StageProgram {
@@ -47,6 +34,8 @@ export interface ProgramInput {
   readonly stages: readonly (readonly string[])[];
   /** For each stage: compute the forward again in the backward, instead of keeping its values. */
   readonly recompute: readonly boolean[];
+  /** Write the gradients of the weights as graphs of their own. */
+  readonly splitBackward?: boolean;
   /** Largest micro-batch. */
   readonly batch: number;
   readonly loss: LossConfig;
@@ -130,11 +119,23 @@ class ProgramBuilder {
     const gradients = this.#differentiate(training, loss);
     const parameters = this.#own(this.#tensors.trainable)
       .filter((name) => gradients.gradients.has(name));
-    const manifest = this.#manifest(parts, training, loss, gradients, parameters);
-    const kept = [...parameters, ...this.#own(this.#tensors.running)];
+    const passes = stagePasses({
+      training,
+      loss,
+      gradients,
+      back: this.#part.inputs.flatMap(({ value }) => gradients.gradients.get(value) ?? []),
+      weights: parameters.map((name) => gradients.gradients.get(name)!),
+      recompute: this.#recomputes,
+      split: this.#input.splitBackward === true,
+    });
+    const facts = this.#valueFacts(training, gradients);
+    const work: StageWork = { training, loss, gradients, passes, facts };
+    const manifest = this.#manifest(parts, work, parameters);
+    const running = this.#own(this.#tensors.running);
+    const kept = [...parameters, ...running];
     return {
       manifest,
-      graphs: this.#graphs(manifest, training, loss, gradients),
+      graphs: stageGraphs(manifest, work, { part: this.#part.graph, running }),
       part: this.#part.graph,
       weights: new Map(kept.map((name) => [name, this.#part.graph.initializers.get(name)!])),
     };
@@ -148,7 +149,21 @@ class ProgramBuilder {
   /** Facts of the model and of the labels. */
   #facts(): Facts {
     const ports = lossPorts(this.#losses);
-    return new Map([...this.#input.facts, ...ports.map((port) => [port.value, port] as const)]);
+    const ofPorts = ports.map((port): [string, Fact] => [port.value, port]);
+    return new Map([...this.#input.facts, ...ofPorts]);
+  }
+
+  /** Facts of all values of the stage; the whole gradient of a value is as the value. */
+  #valueFacts(training: TrainingGraph, { wholes }: Gradients): Facts {
+    const known = new Map([...this.#facts(), ...training.facts]);
+    const whole = [...wholes].map(([gradient, value]): [string, Fact] => {
+      return [gradient, factOf(known, value)];
+    });
+    return new Map([...whole, ...known]);
+  }
+
+  get #recomputes(): boolean {
+    return !this.#last && this.#input.recompute[this.#part.stage] === true;
   }
 
   #loss(training: TrainingGraph): LossSum {
@@ -223,18 +238,10 @@ class ProgramBuilder {
 
   #manifest(
     parts: readonly StagePart[],
-    training: TrainingGraph,
-    loss: LossSum | undefined,
-    gradients: Gradients,
+    { training, loss, gradients, passes, facts }: StageWork,
     parameters: readonly string[],
   ): StageManifest {
     const { stage, graph } = this.#part;
-    const recompute = !this.#last && this.#input.recompute[stage] === true;
-    const facts = new Map([...this.#facts(), ...training.facts]);
-    const made = new Set(training.graph.nodes.flatMap((node) => node.outputs));
-    const stash = this.#last || recompute
-      ? []
-      : [...freeValues(gradients.nodes)].filter((value) => made.has(value));
     return {
       format: 1,
       stage,
@@ -253,8 +260,11 @@ class ProgramBuilder {
         ...statistic,
         dims: [...graph.initializers.get(statistic.running)!.dims],
       })),
-      stash: stash.map((value) => portOf(facts, value)),
-      recompute,
+      stash: passes.stash.map((value) => portOf(facts, value)),
+      ...(passes.deferred === undefined
+        ? {}
+        : { deferred: passes.deferred.map((value) => portOf(facts, value)) }),
+      recompute: this.#recomputes,
       ...(loss === undefined ? {} : { head: this.#headOf(facts, loss) }),
     };
   }
@@ -275,98 +285,5 @@ class ProgramBuilder {
       ...(kind === undefined ? {} : { accuracy: kind }),
       ...(labels?.port.ignored === undefined ? {} : { ignored: labels.port.ignored }),
     };
-  }
-
-  #graphs(
-    manifest: StageManifest,
-    training: TrainingGraph,
-    loss: LossSum | undefined,
-    gradients: Gradients,
-  ): StageGraphs {
-    const { opsets } = training.graph;
-    const facts = new Map([...this.#facts(), ...training.facts]);
-    const forward: Piece = training.graph;
-    const backward: Piece = {
-      nodes: gradients.nodes,
-      initializers: new Map([...training.graph.initializers, ...gradients.initializers]),
-    };
-    const fed = this.#fed(manifest, facts);
-    const show = (value: string) => ({ port: portOf(facts, value), from: value });
-    const statistics = manifest.statistics.map(({ batch }) => show(batch));
-    const shown = [
-      ...manifest.inputs.filter(({ gradient }) => gradient !== undefined)
-        .map(({ gradient, value, dtype, dims }) => ({
-          port: { value: gradient!, dtype, dims },
-          from: gradients.gradients.get(value)!,
-        })),
-      ...manifest.parameters.map(({ name, dims, gradient }) => ({
-        port: { value: gradient, dtype: "float32" as const, dims },
-        from: gradients.gradients.get(name)!,
-      })),
-    ];
-    const evaluate = this.#evaluate(manifest, loss, fed, facts);
-    if (loss !== undefined) {
-      const pieces = [forward, loss, loss.gradient, backward];
-      const lossPort = { value: manifest.head!.loss, dtype: "float32" as const, dims: [] };
-      const outputs = [{ port: lossPort, from: lossPort.value }, ...statistics, ...shown];
-      return { step: assemble("step", pieces, fed, outputs, opsets), evaluate };
-    }
-    const values = [...manifest.outputs, ...manifest.stash].map(({ value }) => value);
-    const outputs = [...new Set([...values, ...manifest.statistics.map(({ batch }) => batch)])];
-    const stashed = manifest.stash.map((port) => port);
-    const pieces = manifest.recompute
-      ? [{ ...forward, nodes: this.#replay(training, gradients) }, backward]
-      : [backward];
-    return {
-      forward: assemble("forward", [forward], fed, outputs.map(show), opsets),
-      ...(shown.length === 0
-        ? {}
-        : { backward: assemble("backward", pieces, [...fed, ...stashed], shown, opsets) }),
-      evaluate,
-    };
-  }
-
-  /** The part of the forward that the backward reads. */
-  #replay(training: TrainingGraph, gradients: Gradients): Graph["nodes"] {
-    return liveNodes(training.graph.nodes, freeValues(gradients.nodes));
-  }
-
-  /** Everything that may be fed to a graph of this stage. */
-  #fed(manifest: StageManifest, facts: Facts): Port[] {
-    return [
-      ...manifest.inputs,
-      ...incomingGradients(manifest),
-      ...manifest.parameters.map(({ name }) => portOf(facts, name)),
-      ...maskPorts(manifest),
-      { value: SEED_INPUT, dtype: "uint32", dims: [1] },
-      { value: STEP_INPUT, dtype: "uint32", dims: [1] },
-      { value: SCALE, dtype: "float32", dims: [] },
-    ];
-  }
-
-  /** The stage in inference form; weights and running statistics are fed, since they change. */
-  #evaluate(
-    manifest: StageManifest,
-    loss: LossSum | undefined,
-    fed: readonly Port[],
-    facts: Facts,
-  ): Graph {
-    const graph = inferenceForm(this.#part.graph);
-    const running = this.#own(this.#tensors.running).map((name) => portOf(facts, name));
-    const head = manifest.head?.output;
-    const made = this.#part.graph.outputs.map(({ name }) => name)
-      .filter((name) => head === undefined || name === head.value);
-    const shown = made.map((name) => ({ port: portOf(facts, name), from: name }));
-    const pieces: Piece[] = [graph];
-    if (head !== undefined && loss !== undefined) {
-      if (made.length === 0) {
-        shown.push({ port: { ...head, value: `ravn.output.${head.value}` }, from: head.value });
-      }
-      pieces.push(loss);
-      if (loss.loss !== head.value) {
-        shown.push({ port: { value: loss.loss, dtype: "float32", dims: [] }, from: loss.loss });
-      }
-    }
-    return assemble("evaluate", pieces, [...fed, ...running], shown, graph.opsets);
   }
 }

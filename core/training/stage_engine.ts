@@ -2,7 +2,7 @@ import type { Tensor } from "../onnx/mod.ts";
 
 /** The graphs of a stage as ONNX files. */
 export type StageModels = {
-  readonly [graph in "forward" | "backward" | "step" | "evaluate"]?: Uint8Array;
+  readonly [graph in "forward" | "backward" | "weights" | "step" | "evaluate"]?: Uint8Array;
 };
 
 /** How many copies of a stage's buffers a schedule needs. */
@@ -13,6 +13,15 @@ export interface SlotCounts {
   readonly outstanding: number;
   /** Validation batches under way. */
   readonly validation: number;
+  /** Copies of what the gradients of the weights read, where these are put off. */
+  readonly deferred?: {
+    /** Of what arrives. */
+    readonly arrived: number;
+    /** Of what forward leaves, and of the gradients that arrive. */
+    readonly stashed: number;
+    /** Of what backward (or step) leaves. */
+    readonly left: number;
+  } | undefined;
 }
 
 /** How the last stage runs a micro-batch. */
@@ -50,8 +59,13 @@ export interface StageEngine extends AsyncDisposable {
   validationOutput(slot: number, value: string, samples: number): Uint8Array;
   /** Runs forward with the weights in buffer `weights`. */
   forward(m: number, samples: number, weights: number): Promise<void>;
-  /** Runs backward; its gradients become those of the update (`first`) or are added. */
+  /**
+   * Runs backward; its gradients become those of the update (`first`) or are added. Where those of
+   * the weights have a graph of their own, backward makes only what is sent back.
+   */
   backward(m: number, samples: number, weights: number, first: boolean): Promise<void>;
+  /** Runs the gradients of the weights that backward or step left out, as backward does. */
+  weightGradients(m: number, samples: number, weights: number, first: boolean): Promise<void>;
   /** Runs forward, loss and backward of the last stage; returns the micro-batch's mean loss. */
   step(m: number, samples: number, weights: number, options: StepOptions): Promise<number>;
   /** Runs a validation batch; returns its mean loss on the last stage. */
@@ -82,8 +96,14 @@ export interface StageWeights extends Disposable {
   squaredNorm(): Eventual<number>;
   /** A copy of all weights in `buffer`, by name. */
   tensors(buffer: number): Eventual<Map<string, Tensor>>;
+  /** The bytes of all weights in `buffer`, by name, to be read at once: on the host no copy. */
+  views(buffer: number): Eventual<ReadonlyMap<string, Uint8Array>>;
   /** Puts other values in the place of all weights in `buffer`, by name. */
   replace(buffer: number, values: ReadonlyMap<string, Float32Array>): Eventual<void>;
+  /** A copy of the optimizer's state: by slot, as `optimizerSlots` has them, and parameter. */
+  state(): Eventual<readonly ReadonlyMap<string, Tensor>[]>;
+  /** Puts other values in the place of a slot of the optimizer's state, by parameter. */
+  replaceState(slot: number, values: ReadonlyMap<string, Float32Array>): Eventual<void>;
   /** A copy of the gradients of the last update, by parameter name; for tests. */
   gradients(): Eventual<Map<string, Tensor>>;
 }

@@ -18,26 +18,24 @@ export function masksFor(device: Device): "input" | "graph" {
 export class StageMasks implements Disposable {
   readonly #masks: StageManifest["masks"];
   readonly #seed: number;
-  readonly #slots: number;
   readonly #buffers: PortBuffers;
 
   /**
-   * @param options.slots micro-batches whose masks are kept at the same time
+   * @param options.copies micro-batches whose masks are kept at the same time
    * @param options.seed seed of the masks
    */
   constructor(
     runtime: Runtime,
     manifest: StageManifest,
-    options: { readonly slots: number; readonly seed: number },
+    options: { readonly copies: number; readonly seed: number },
   ) {
     const { batch, masks } = manifest;
     this.#masks = masks;
     this.#seed = options.seed;
-    this.#slots = options.slots;
     const bytes = masks.map(({ dims }) => paddedSize(byteCount("float32", dimsAt(dims, batch))));
-    const arena = new Arena(options.slots * bytes.reduce((a, b) => a + b, 0));
+    const arena = new Arena(options.copies * bytes.reduce((a, b) => a + b, 0));
     this.#buffers = new PortBuffers(runtime, maskPorts(manifest), {
-      slots: options.slots,
+      copies: options.copies,
       batch,
       allocate: (byteLength) => arena.allocate(byteLength),
     });
@@ -51,14 +49,14 @@ export class StageMasks implements Disposable {
   /** Makes the masks of micro-batch `m`; they depend on nothing but the seed and `m`. */
   fill(m: number, samples: number): void {
     for (const { input, ratio, salt } of this.#masks) {
-      const bytes = this.#buffers.bytes(m % this.#slots, input, samples);
+      const bytes = this.#buffers.bytes(m, input, samples);
       dropoutMask(floatsOf(bytes), { seed: this.#seed, step: m, salt, ratio });
     }
   }
 
   /** The mask `name` of micro-batch `m`. */
   tensor(m: number, name: string, samples: number): Value {
-    return this.#buffers.tensor(m % this.#slots, name, samples);
+    return this.#buffers.tensor(m, name, samples);
   }
 
   [Symbol.dispose](): void {

@@ -24,6 +24,11 @@ export function maskPorts({ masks }: StageManifest): Port[] {
   return masks.map(({ input, dims }) => ({ value: input, dtype: "float32", dims }));
 }
 
+/** What backward (or step) leaves for the gradients of the weights, where these wait. */
+export function deferredPorts({ deferred = [] }: StageManifest): Port[] {
+  return [...deferred];
+}
+
 /** The statistics of a batch that a stage's graphs leave. */
 export function statisticPorts({ statistics }: StageManifest): Port[] {
   return statistics.map(({ batch, dims }) => ({ value: batch, dtype: "float32", dims }));

@@ -42,6 +42,11 @@ export class StageSessions implements Disposable {
     return this.#sessions.get(graph);
   }
 
+  /** What the graph `graph` reads; nothing where the stage has none. */
+  reads(graph: GraphName): Set<string> {
+    return new Set(this.session(graph)?.inputs.map(({ name }) => name));
+  }
+
   /** The binding of `graph` for the buffers that `key` stands for, made when it is first used. */
   binding(graph: GraphName, key: number): Binding {
     let bindings = this.#bindings.get(graph);

@@ -106,14 +106,11 @@ export class WeightStore implements StageWeights {
   }
 
   #bind(runtime: Runtime, group: Group, initial: ReadonlyMap<string, Tensor>): void {
-    let offset = 0;
-    for (const { name, dims, gradient } of group.parameters) {
-      const count = elementCount(dims);
+    for (const { name, dims, gradient, begin, end } of placed(group.parameters)) {
       const tensor = initial.get(name);
       if (tensor === undefined) throw new Error(`no initial value for "${name}"`);
-      const start = offset;
       const over = (array: Float32Array) => {
-        const part = array.subarray(start, start + count);
+        const part = array.subarray(begin, end);
         const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
         return runtime.value("float32", dims, bytes);
       };
@@ -126,7 +123,6 @@ export class WeightStore implements StageWeights {
       bound.weights[0]!.bytes.set(tensor.bytes);
       this.#bound.set(name, bound);
       this.#gradients.set(gradient, bound);
-      offset += paddedSize(count * 4) / 4;
     }
   }
 
@@ -189,10 +185,36 @@ export class WeightStore implements StageWeights {
     ]));
   }
 
+  /** @see StageWeights.views */
+  views(buffer: number): Map<string, Uint8Array> {
+    return new Map(this.#parameters.map(({ name }) => [name, this.tensor(buffer, name).bytes]));
+  }
+
   /** @see StageWeights.replace */
   replace(buffer: number, values: ReadonlyMap<string, Float32Array>): void {
     for (const { name } of this.#parameters) {
       floatsOf(this.tensor(buffer, name).bytes).set(values.get(name)!);
+    }
+  }
+
+  /** @see StageWeights.state */
+  state(): Map<string, Tensor>[] {
+    return (this.#groups[0]?.state ?? []).map((_, slot) =>
+      new Map(
+        this.#groups.flatMap(({ parameters, state }) =>
+          placed(parameters).map(({ name, dims, begin, end }) => {
+            const bytes = new Uint8Array(state[slot]!.slice(begin, end).buffer);
+            return [name, { dtype: "float32", dims, bytes }];
+          })
+        ),
+      )
+    );
+  }
+
+  /** @see StageWeights.replaceState */
+  replaceState(slot: number, values: ReadonlyMap<string, Float32Array>): void {
+    for (const { parameters, state } of this.#groups) {
+      for (const { name, begin } of placed(parameters)) state[slot]!.set(values.get(name)!, begin);
     }
   }
 
@@ -210,6 +232,19 @@ export class WeightStore implements StageWeights {
     }
     this.#bound.clear();
   }
+}
+
+/** Parameters with their places in the arrays of their group. */
+function placed(
+  parameters: readonly Parameter[],
+): (Parameter & { readonly begin: number; readonly end: number })[] {
+  let next = 0;
+  return parameters.map((parameter) => {
+    const count = elementCount(parameter.dims);
+    const begin = next;
+    next += paddedSize(count * 4) / 4;
+    return { ...parameter, begin, end: begin + count };
+  });
 }
 
 /** Resolves when the event loop has gone around once. */
@@ -233,13 +268,7 @@ function slicesOf(group: Group): Slice[] {
 /** The elements of a group that are updated at one go, from and to. */
 function rangesOf({ rule, parameters, gradients }: Group): [begin: number, end: number][] {
   if (needsWholeParameters(rule.config)) {
-    let begin = 0;
-    return parameters.map(({ dims }) => {
-      const count = elementCount(dims);
-      const range: [number, number] = [begin, begin + count];
-      begin += paddedSize(count * 4) / 4;
-      return range;
-    });
+    return placed(parameters).map(({ begin, end }) => [begin, end]);
   }
   const { length } = gradients;
   return Array.from({ length: Math.ceil(length / SLICE_FLOATS) }, (_, i) => {
