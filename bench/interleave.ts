@@ -8,7 +8,15 @@ export interface Comparison {
 
 /** The line that a bench prints. */
 export type BenchLine =
-  | ({ readonly bench: string; readonly peer_name: string; readonly unit: string } & Comparison)
+  | ({
+    readonly bench: string;
+    readonly peer_name: string;
+    readonly unit: string;
+    /** The best ratio that can be had, where that is not 1. */
+    readonly ideal?: number;
+    /** Accuracy at the end, where both learn something, in percent. */
+    readonly accuracy?: { readonly ours: number; readonly peer: number };
+  } & Comparison)
   | { readonly bench: string; readonly skipped: string };
 
 /**

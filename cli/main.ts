@@ -15,6 +15,16 @@ export const verbs: readonly VerbEntry[] = [
     load: () => import("./clusterize.ts").then((file) => file.clusterize),
   },
   {
+    name: "probe",
+    summary: "measure this node and its links into the node file",
+    load: () => import("./probe.ts").then((file) => file.probe),
+  },
+  {
+    name: "plan",
+    summary: "show what clusterize would plan, how fast it is, and what would help",
+    load: () => import("./plan.ts").then((file) => file.plan),
+  },
+  {
     name: "provide",
     summary: "train one stage, as one node of the plan",
     load: () => import("./provide.ts").then((file) => file.provide),
@@ -28,6 +38,16 @@ export const verbs: readonly VerbEntry[] = [
     name: "fuse",
     summary: "join the trained stages of a cluster into one model",
     load: () => import("./fuse.ts").then((file) => file.fuse),
+  },
+  {
+    name: "trace",
+    summary: "show who did what when in a run with --trace",
+    load: () => import("./trace.ts").then((file) => file.trace),
+  },
+  {
+    name: "simulate",
+    summary: "run a plan, or a made-up one, on virtual time",
+    load: () => import("./simulate.ts").then((file) => file.simulate),
   },
   {
     name: "eval",

@@ -1,6 +1,7 @@
-import type { RunEvent } from "../core/run/events.ts";
+import type { AveragingSums, RunEvent } from "../core/run/events.ts";
 import type { Terminal } from "./output.ts";
-import { duration, grouped } from "./table.ts";
+import { byteSize, duration, grouped } from "./table.ts";
+import { showTraffic } from "./traffic.ts";
 
 /** Time between two drawings of the bar. */
 const REDRAW_MS = 100;
@@ -13,6 +14,8 @@ const ATTEMPTS_PER_LINE = 10;
 
 type Begin = Extract<RunEvent, { event: "begin" }>;
 type Update = Extract<RunEvent, { event: "update" }>;
+type Average = Extract<RunEvent, { event: "average" }>;
+type Traffic = Extract<RunEvent, { event: "traffic" }>;
 type Validation = Extract<RunEvent, { event: "validation" }>;
 
 /**
@@ -27,6 +30,8 @@ export class Progress {
   #firstUpdate = 0;
   #last: Update | undefined;
   #validation: Validation | undefined;
+  /** What all nodes that were heard of have sent to average. */
+  readonly #averages = { nodes: new Set<string>(), bytes_sent: 0, bytes_raw: 0 };
   #shownAt_ms = -Infinity;
   #validatedAt_ms = -Infinity;
 
@@ -45,6 +50,10 @@ export class Progress {
         return this.#onUpdate(event);
       case "validation":
         return this.#onValidation(event);
+      case "average":
+        return this.#onAverage(event);
+      case "traffic":
+        return showTraffic(event.links, this.#terminal);
       case "warning":
         return this.#terminal.warn(event.message);
       case "waiting":
@@ -52,8 +61,18 @@ export class Progress {
         return this.#terminal.line(textOf(event));
       default:
         if (event.event === "end") this.#drawLast();
-        return this.#terminal.line(textOf(event));
+        this.#terminal.line(textOf(event));
+        if (event.event === "end" && event.averaging) {
+          this.#terminal.line(averagesText(event.averaging, this.#averages));
+        }
     }
+  }
+
+  /** Each node tells of its own averages; they are summed up to be told at the end. */
+  #onAverage({ node, bytes_sent, bytes_raw }: Average): void {
+    this.#averages.nodes.add(node);
+    this.#averages.bytes_sent += bytes_sent;
+    this.#averages.bytes_raw += bytes_raw;
   }
 
   #onBegin(event: Begin): void {
@@ -141,7 +160,23 @@ function scores(event: Validation): string {
   } samples)`;
 }
 
-function textOf(event: Exclude<RunEvent, Update | Validation>): string {
+/** What the averages of a leaf took, and what all nodes sent for them so far. */
+function averagesText(
+  { averages, ms, waited_ms }: AveragingSums,
+  { nodes, bytes_sent, bytes_raw }: {
+    readonly nodes: ReadonlySet<string>;
+    readonly bytes_sent: number;
+    readonly bytes_raw: number;
+  },
+): string {
+  const saved = bytes_sent === bytes_raw ? "" : ` in place of ${byteSize(bytes_raw)}`;
+  const of = nodes.size === 1 ? "this node" : `${nodes.size} nodes`;
+  const often = averages === 1 ? "once" : `${grouped(averages)} times`;
+  return `averaged ${often}, ${(ms / averages).toFixed(1)} ms each, of which ` +
+    `${(waited_ms / averages).toFixed(1)} ms waiting; ${of} sent ${byteSize(bytes_sent)}${saved}`;
+}
+
+function textOf(event: Exclude<RunEvent, Update | Validation | Average | Traffic>): string {
   switch (event.event) {
     case "waiting":
       return `${event.node}: waiting for ${event.peer} at ${event.address} ` +

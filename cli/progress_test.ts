@@ -116,6 +116,20 @@ Deno.test("waiting is said at first and then now and then", () => {
   assert.equal(err.text, "ravn: warning: careful\n");
 });
 
+Deno.test("averages are told at the end, with what all nodes sent", () => {
+  const { out, progress } = open();
+  const one = { event: "average", update: 5, ms: 30, waited_ms: 10 } as const;
+  progress.accept({ ...one, node: "node_0", bytes_sent: 512, bytes_raw: 2048 });
+  progress.accept({ ...one, node: "node_1", bytes_sent: 512, bytes_raw: 2048 });
+  const averaging = { averages: 1, ms: 30, waited_ms: 10, bytes_sent: 512, bytes_raw: 2048 };
+  progress.accept({ event: "end", updates: 5, wall_s: 5, steps_per_s: 1, averaging });
+  assert.deepEqual(out.text.trimEnd().split("\n"), [
+    "done: 5 updates in 0:05 (1.0 steps/s)",
+    "averaged once, 30.0 ms each, of which 10.0 ms waiting; 2 nodes sent 1.0 KiB in place of " +
+    "4.0 KiB",
+  ]);
+});
+
 Deno.test("the other events are a line each", () => {
   const { out, progress } = open();
   progress.accept({

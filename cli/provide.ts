@@ -1,6 +1,6 @@
 import { Option } from "commander";
 import { type DeviceName, DEVICES, type ProvideRequest } from "../core/run/requests.ts";
-import { type Assignment, assignment, seconds, wholeNumber } from "./values.ts";
+import { type Assignment, assignment, seconds, wholeNumber, withBarrier } from "./values.ts";
 import { verb } from "./verb.ts";
 
 type Flags = {
@@ -12,7 +12,9 @@ type Flags = {
   threads?: number;
   token?: string;
   timeout?: number;
+  trace?: true;
   force?: true;
+  barrier?: true;
 };
 
 /** `ravn provide --name node_2` */
@@ -42,12 +44,15 @@ export const provide = verb<ProvideRequest>({
       .option("--threads <n>", "threads (default: the configuration's)", wholeNumber(1))
       .option("--token <token>", "run token (default: RAVN_TOKEN, else the node file's)")
       .option("--timeout <s>", "seconds to wait for peers (default: the configuration's)", seconds)
+      .option("--barrier", "wait for each average of the clusters: reduce_delay=0")
+      .option("--trace", "write down what the node does, for ravn trace")
       .option("--force", "train a stage anew that has been trained"),
   read: (command, environment) => {
-    const { timeout, force = false, token, ...flags } = command.opts<Flags>();
+    const { timeout, force = false, token, barrier, ...flags } = command.opts<Flags>();
     const secret = token ?? environment("RAVN_TOKEN");
     return {
       ...flags,
+      set: withBarrier(flags.set, barrier),
       force,
       ...(secret ? { token: secret } : {}),
       ...(timeout === undefined ? {} : { timeout_s: timeout }),

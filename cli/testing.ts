@@ -55,9 +55,13 @@ export function fakeEngine(parts: Partial<Engine> = {}): Engine {
   return {
     init: absent,
     clusterize: absent,
+    plan: absent,
+    probe: absent,
     provide: absent,
     train: absent,
     fuse: absent,
+    trace: absent,
+    simulate: absent,
     data: { info: absent, convert: absent, sample: absent, make: absent },
     evaluate: absent,
     predict: absent,

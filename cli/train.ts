@@ -2,7 +2,7 @@ import { Option } from "commander";
 import { type DeviceName, DEVICES, type TrainRequest } from "../core/run/requests.ts";
 import { configHelp } from "./config_help.ts";
 import { scoreText } from "./score.ts";
-import { type Assignment, assignment, wholeNumber } from "./values.ts";
+import { type Assignment, assignment, wholeNumber, withBarrier } from "./values.ts";
 import { verb } from "./verb.ts";
 
 type Flags = {
@@ -11,7 +11,9 @@ type Flags = {
   set: readonly Assignment[];
   device?: DeviceName;
   threads?: number;
+  trace?: true;
   force?: true;
+  barrier?: true;
 };
 
 /** `ravn train` */
@@ -39,11 +41,13 @@ export const train = verb<TrainRequest>({
         "threads of each process (default: the configuration's)",
         wholeNumber(1),
       )
+      .option("--barrier", "wait for each average of the clusters: reduce_delay=0")
+      .option("--trace", "write down what each node does, for ravn trace")
       .option("--force", "train anew what has been trained"),
   notes: async (engine, width) => `\n${configHelp(await engine.configKeys(), width)}`,
   read: (command) => {
-    const { single = false, force = false, ...flags } = command.opts<Flags>();
-    return { ...flags, single, force };
+    const { single = false, force = false, barrier, ...flags } = command.opts<Flags>();
+    return { ...flags, set: withBarrier(flags.set, barrier), single, force };
   },
   run: async (request, { engine, terminal, host }) => {
     const report = await engine.train(request, host);

@@ -50,6 +50,14 @@ export function assignment(text: string, previous: readonly Assignment[]): reado
   return [...previous, [text.slice(0, at), text.slice(at + 1)]];
 }
 
+/** The assignments of `--set`, and that of `--barrier` where it is given. */
+export function withBarrier(
+  set: readonly Assignment[],
+  barrier: true | undefined,
+): readonly Assignment[] {
+  return barrier ? [...set, ["reduce_delay", "0"]] : set;
+}
+
 /** A file, or a file for each input of a model by the input's name. */
 export type InputFiles = string | Readonly<Record<string, string>>;
 

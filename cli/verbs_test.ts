@@ -9,6 +9,7 @@ import { init } from "./init.ts";
 import { inspect } from "./inspect.ts";
 import { predict } from "./predict.ts";
 import { provide } from "./provide.ts";
+import { trace } from "./trace.ts";
 import { train } from "./train.ts";
 
 Deno.test("init", () => {
@@ -23,6 +24,7 @@ Deno.test("clusterize", () => {
   const defaults = {
     nodes: "node_data/node_configs.json",
     dryRun: false,
+    explain: false,
     force: false,
   };
   assert.deepEqual(optionsOf(clusterize, []), defaults);
@@ -43,6 +45,7 @@ Deno.test("clusterize", () => {
     inFlight: 3,
     recompute: "on",
     dryRun: false,
+    explain: false,
     force: true,
   });
   assert.throws(() => optionsOf(clusterize, ["m.onnx", "--split", "half"]), /Allowed choices/);
@@ -54,16 +57,17 @@ Deno.test("provide", () => {
   assert.deepEqual(optionsOf(provide, ["--name", "node_2"]), defaults);
   const words =
     "--name node_2 --config c.yaml --set epochs=5 --in-flight 4 --device cuda --threads 2 " +
-    "--token secret --timeout 1.5 --force";
+    "--token secret --timeout 1.5 --barrier --trace --force";
   assert.deepEqual(optionsOf(provide, words.split(" ")), {
     name: "node_2",
     config: "c.yaml",
-    set: [["epochs", "5"]],
+    set: [["epochs", "5"], ["reduce_delay", "0"]],
     inFlight: 4,
     device: "cuda",
     threads: 2,
     token: "secret",
     timeout_s: 1.5,
+    trace: true,
     force: true,
   });
   assert.throws(() => optionsOf(provide, []), /--name/);
@@ -97,6 +101,12 @@ Deno.test("fuse", () => {
     { cluster: 3, out: "here", force: true },
   );
   assert.throws(() => optionsOf(fuse, ["first"]), /whole number/);
+});
+
+Deno.test("trace", () => {
+  assert.deepEqual(optionsOf(trace, []), { folder: ".", out: "trace.json" });
+  assert.deepEqual(optionsOf(trace, ["run"]), { folder: "run", out: "run/trace.json" });
+  assert.deepEqual(optionsOf(trace, ["run", "--out", "t.json"]), { folder: "run", out: "t.json" });
 });
 
 Deno.test("eval", () => {

@@ -46,6 +46,12 @@ async function fuseEqual(project: Project, clusters: number): Promise<Uint8Array
   return fused[0]!;
 }
 
+/** The numbers of all events of a kind among lines of JSON. */
+function events(lines: readonly string[], kind: string): Record<string, number>[] {
+  return lines.filter((line) => line.startsWith(`{"event":"${kind}"`))
+    .map((line) => JSON.parse(line));
+}
+
 interface Settings {
   readonly clusters: string;
   readonly configuration: Configuration;
@@ -84,7 +90,13 @@ Deno.test("two, two and one: averaging within epochs, synchronously, over TCP", 
 Deno.test("a cluster of one node beside one of three; a validation that waits for the mean", () =>
   trainEqual({
     clusters: "0;1,2,3",
-    configuration: { epochs: 2, val_freq: 3, reduce_every: 3, update_frequency: 2 },
+    configuration: {
+      epochs: 2,
+      val_freq: 3,
+      reduce_every: 3,
+      reduce_delay: 0,
+      update_frequency: 2,
+    },
     accuracy: 10,
   }));
 
@@ -94,6 +106,56 @@ Deno.test("clusters that train on while they average are equal in the end", () =
     configuration: { epochs: 4, reduce_every: 3, reduce_delay: 1 },
     accuracy: 60,
   }));
+
+Deno.test("an outer optimizer on what int8 says: equal in the end, and told", async () => {
+  const configuration = {
+    ...{ epochs: 4, reduce_every: 5, reduce_delay: 1, outer: "nesterov" },
+    compression: { averaging: { type: "int8", feedback: true } },
+  };
+  await using project = await planned("0,1,2;3,4", configuration);
+  const providers = startAll(project);
+  const endings = await Promise.all(providers.map(({ ended }) => ended));
+  for (const [node, { code, out, err }] of endings.entries()) {
+    assert.equal(code, 0, `node_${node} ended with ${code}\n${out}${err}`);
+    const told = events(out.split("\n"), "average");
+    assert.deepEqual(told.map(({ update }) => update), [5, 10, 15, 20, 25, 30, 36]);
+    for (const { ms, waited_ms, bytes_sent, bytes_raw } of told) {
+      assert.ok(waited_ms! <= ms! && bytes_sent! * 2 < bytes_raw!, JSON.stringify(told));
+    }
+  }
+  await fuseEqual(project, 2);
+  const lines = await project.lines("metrics.jsonl");
+  const averages = events(lines, "average");
+  assert.equal(averages.length, 7);
+  const [end] = lines.map((line) => JSON.parse(line)).filter(({ event }) => event === "end");
+  const sent = averages.reduce((sum, { bytes_sent }) => sum + bytes_sent!, 0);
+  assert.equal(end.averaging.averages, 7);
+  assert.equal(end.averaging.bytes_sent, sent);
+  const accuracies = await project.numbers("val_accuracies.txt");
+  assert.ok(accuracies.at(-1)! >= 50, `accuracies ${accuracies}`);
+});
+
+Deno.test("the optimizer's state too, and waiting for each mean", () =>
+  trainEqual({
+    clusters: "0,1,2;3,4",
+    configuration: { epochs: 3, reduce_every: 4, average_optimizer: true },
+    accuracy: 40,
+  }));
+
+Deno.test("ravn train tells how often clusters averaged; --barrier makes them wait", async () => {
+  await using project = await planned("0;1", { epochs: 2, reduce_every: 3, transport: "tcp" });
+  const out = await project.succeed("train", "--barrier");
+  assert.match(out, /averaged 6 times, [\d.]+ ms each, of which [\d.]+ ms waiting; /);
+  const delayed = await project.run(
+    "train",
+    "--force",
+    "--set",
+    "average_optimizer=true",
+    "--set",
+    "reduce_delay=1",
+  );
+  assert.match(assertOneLine(delayed), /reduce_delay: 1 does not go with average_optimizer: true/);
+});
 
 Deno.test("clusters on the same data and the same cut stay what one cluster is", async () => {
   const losses: string[] = [];

@@ -76,8 +76,9 @@ Deno.test("what must not change the numbers does not: labels, recompute, sockets
   assertSame(await run({ recompute: "on", transport: "tcp" }), usual, 1e-5);
 });
 
-Deno.test("gpipe and 1f1b: a pipeline's numbers are those of one process", async () => {
-  for (const [schedule, nodes, recompute] of [["gpipe", 3, "off"], ["1f1b", 5, "on"]] as const) {
+Deno.test("gpipe, 1f1b, zb: a pipeline's numbers are those of one process", async () => {
+  const runs = [["gpipe", 3, "off"], ["1f1b", 5, "on"], ["zb", 4, "off"]] as const;
+  for (const [schedule, nodes, recompute] of runs) {
     const configuration = { schedule, recompute, epochs: 1, threads: 1, micro_batches: 3 };
     await using project = await Project.make({ nodes, configuration });
     await plan(project);

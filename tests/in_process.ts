@@ -1,12 +1,14 @@
 import type { BatchSource } from "../core/run/batch_source.ts";
 import { openStage } from "../core/run/open_stage.ts";
 import type { OpenStage, OpenStageOptions, StageSettings } from "../core/run/open_stage.ts";
+import { packedLinks } from "../core/run/packed_link.ts";
 import { storedStage } from "../core/run/stage_files.ts";
 import type { StoredStage } from "../core/run/stage_files.ts";
 import { neighboursOf } from "../core/run/stage_frames.ts";
 import { StageRun } from "../core/run/stage_run.ts";
 import type { RunTerms } from "../core/run/run_terms.ts";
 import type { Facts, Graph, Tensor } from "../core/onnx/mod.ts";
+import { splitsBackward } from "../core/pipeline/mod.ts";
 import type { RunShape } from "../core/pipeline/mod.ts";
 import type { Runtime } from "../core/runtime/mod.ts";
 import { buildPrograms } from "../core/training/mod.ts";
@@ -64,6 +66,7 @@ export async function runInProcess(o: InProcessRun): Promise<InProcessResult> {
     facts: o.facts,
     stages,
     recompute: stages.map(() => o.recompute === true),
+    splitBackward: splitsBackward({ schedule: o.settings.schedule, stages: stages.length }),
     batch: o.shape.batch_size,
     loss: o.loss,
     ...(o.labels === undefined ? {} : { labels: o.labels }),
@@ -89,7 +92,11 @@ export async function runInProcess(o: InProcessRun): Promise<InProcessResult> {
       manifest,
       ...opened[stage]!,
       settings: o.settings,
-      links: links[stage]!,
+      links: packedLinks(links[stage]!, {
+        node: `stage ${stage}`,
+        manifest,
+        compression: o.settings.compression,
+      }),
       source: o.source,
       observer: {
         loss: (_place, loss) => losses.push(loss),

@@ -43,19 +43,22 @@ const PROBLEMS: Readonly<Record<string, () => ModelProblem>> = {
   },
 };
 
+const RUNS = [[2, "1f1b"], [3, "1f1b"], [4, "zb"], [5, "1f1b"]] as const;
+
 for (const [name, make] of Object.entries(PROBLEMS)) {
-  Deno.test(`2, 3 and 5 stages of ${name} equal one process`, async () => {
+  Deno.test(`2 to 5 stages of ${name} equal one process`, async () => {
     const options = { optimizer: OPTIMIZER, updates: 3, microBatches: 2 };
     const base = await runOf(Runtime.open(), make(), options);
     const single = await runInProcess(base);
     const nodes = base.graph.nodes.length;
-    for (const stages of [2, 3, 5]) {
+    for (const [stages, schedule] of RUNS) {
       const cuts = Array.from(
         { length: stages - 1 },
         (_, i) => Math.round((i + 1) * nodes / stages),
       );
-      const result = await runInProcess({ ...base, cuts });
-      assertClose(result, single, `${name}, cuts ${cuts}`);
+      const settings = { ...base.settings, schedule };
+      const result = await runInProcess({ ...base, cuts, settings });
+      assertClose(result, single, `${name}, ${schedule}, cuts ${cuts}`);
     }
   });
 }

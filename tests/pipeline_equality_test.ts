@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SCHEDULES } from "../core/pipeline/mod.ts";
 import { Random } from "../core/random.ts";
 import { runInProcess } from "./in_process.ts";
 import {
@@ -11,20 +12,17 @@ import {
   shape,
 } from "./made_up_problem.ts";
 
-Deno.test("gpipe and 1f1b equal one process at every cut of a residual net", async () => {
+Deno.test("gpipe, 1f1b and zb equal one process at every cut of a residual net", async () => {
   const base = await problem("residual");
   const single = await runInProcess(base);
   assert.equal(single.losses.length, 2 * BATCHES * EPOCHS);
   assert.equal(single.validations.length, EPOCHS + 1);
   assert.ok(single.losses.at(-1)! < single.losses[0]! / 2, "the net learns");
   for (let cut = 1; cut < base.graph.nodes.length; cut++) {
-    const schedule = cut % 2 === 0 ? "gpipe" : "1f1b";
-    const result = await runInProcess({
-      ...base,
-      cuts: [cut],
-      settings: { ...settings, schedule },
-    });
-    assertClose(result, single, `${schedule}, cut before node ${cut}`);
+    for (const schedule of [cut % 2 === 0 ? "gpipe" : "1f1b", "zb"] as const) {
+      const run = { ...base, cuts: [cut], settings: { ...settings, schedule } };
+      assertClose(await runInProcess(run), single, `${schedule}, cut before node ${cut}`);
+    }
   }
 });
 
@@ -34,7 +32,7 @@ Deno.test("so do three and five stages with skips over cuts, and recomputing", a
   const count = base.graph.nodes.length;
   const random = new Random(4);
   for (const stages of [3, 5]) {
-    for (const schedule of ["gpipe", "1f1b"] as const) {
+    for (const schedule of ["gpipe", "1f1b", "zb"] as const) {
       const places = Array.from({ length: count - 1 }, (_, i) => i + 1);
       random.shuffle(places);
       const cuts = places.slice(0, stages - 1).sort((a, b) => a - b);
@@ -43,6 +41,26 @@ Deno.test("so do three and five stages with skips over cuts, and recomputing", a
         assertClose(await runInProcess(run), single, `${schedule}, cuts ${cuts}, ${recompute}`);
       }
     }
+  }
+});
+
+Deno.test("a skip over two whole stages, in every schedule", async () => {
+  const base = await problem("residual");
+  const cuts = [3, 5, 8];
+  for (const schedule of SCHEDULES) {
+    const micro_batches = schedule === "async" ? 1 : 3;
+    const run = {
+      ...base,
+      settings: { ...settings, schedule, inFlight: 1, microBatches: micro_batches },
+      shape: { ...base.shape, micro_batches, epochs: 4 },
+    };
+    const [single, result] = [await runInProcess(run), await runInProcess({ ...run, cuts })];
+    const [{ manifest }] = result.programs as [typeof result.programs[number]];
+    const readers = manifest.outputs.flatMap(({ to }) =>
+      to.map(({ stage, gradient }) => [stage, gradient !== undefined])
+    );
+    assert.deepEqual(readers, [[1, true], [3, true]]);
+    assertClose(result, single, schedule);
   }
 });
 

@@ -68,7 +68,8 @@ Deno.test("tied weights in different stages equal one process", async () => {
   const { plain, shared } = await gpt();
   const single = await runInProcess(plain);
   assert.ok(single.losses.at(-1)! < single.losses[0]!, "it learns");
-  for (const [stages, schedule] of [[2, "1f1b"], [3, "gpipe"], [5, "1f1b"]] as const) {
+  const runs = [[2, "1f1b"], [3, "gpipe"], [5, "1f1b"], [2, "zb"], [5, "zb"]] as const;
+  for (const [stages, schedule] of runs) {
     const run = { ...shared, cuts: cutsInto(shared, stages), settings: { ...settings, schedule } };
     const result = await runInProcess(run);
     assert.deepEqual(homesOf(result), { owners: [0], readers: [stages - 1] });
@@ -79,8 +80,10 @@ Deno.test("tied weights in different stages equal one process", async () => {
 Deno.test("so they do when the forward is computed again", async () => {
   const { plain, shared } = await gpt();
   const single = await runInProcess(plain);
-  const run = { ...shared, cuts: cutsInto(shared, 3), recompute: true };
-  assertClose(await runInProcess(run), single, "recomputed");
+  for (const schedule of ["1f1b", "zb"] as const) {
+    const run = { ...shared, cuts: cutsInto(shared, 3), settings: { ...settings, schedule } };
+    assertClose(await runInProcess({ ...run, recompute: true }), single, `${schedule}, recomputed`);
+  }
 });
 
 Deno.test("async: exact with one in flight, the same every time with more", async () => {

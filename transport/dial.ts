@@ -25,6 +25,8 @@ export interface DialOptions {
   readonly limits?: Partial<Limits>;
   /** What peers of one host may share beside a Unix socket; they do without if absent. */
   readonly memory?: SharedMemory;
+  /** The command that starts the peer, for messages; `ravn provide` if absent. */
+  readonly command?: string;
   /** An attempt failed and another follows. */
   onWaiting?(attempt: number, reason: string): void;
 }
@@ -158,12 +160,13 @@ function close(conn: Deno.Conn): void {
   }
 }
 
-function nobodyThere({ session, peer, deadline_ms }: DialOptions, reason: string): RavnError {
+function nobodyThere(o: DialOptions, reason: string): RavnError {
+  const { session, peer, deadline_ms, command = "ravn provide" } = o;
   return new RavnError(
     `${session.self.nodeId} waited ${
       deadline_ms / 1000
     } s for ${peer.nodeId} at ${peer.address}, ` +
-      `which should listen there: ${reason}; start it with "ravn provide --name ${peer.nodeId}" ` +
+      `which should listen there: ${reason}; start it with "${command} --name ${peer.nodeId}" ` +
       `or check IP in node_data/node_configs.json`,
     { exitCode: EXIT.failure },
   );

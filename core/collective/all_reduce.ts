@@ -51,6 +51,11 @@ export class AllReduce {
     return this.#own;
   }
 
+  /** Whether this node holds a piece. */
+  holds(piece: number): boolean {
+    return this.#waiting.has(piece);
+  }
+
   /** The round that was begun last; −1 before the first. */
   get round(): number {
     return this.#round;

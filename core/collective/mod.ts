@@ -6,3 +6,4 @@
  */
 export * from "./pieces.ts";
 export * from "./all_reduce.ts";
+export * from "./outer.ts";

@@ -7,6 +7,8 @@ export interface Holdings {
   readonly rings: readonly number[];
   /** By cluster and stage: ranges, in order. */
   readonly clusters: readonly (readonly (readonly Range[])[])[];
+  /** Elements whose values themselves are averaged, and travel as they are; none if absent. */
+  readonly exact?: readonly Range[];
 }
 
 /** A range that one node of each cluster holds as a whole: what goes around at one go. */
@@ -17,6 +19,8 @@ export interface Piece {
   readonly first: number;
   /** The stage that holds it, by cluster. */
   readonly holders: readonly number[];
+  /** Whether it lies in the exact ranges: it never lies in one with a part only. */
+  readonly exact: boolean;
 }
 
 /** A node's place: its cluster, and its stage in it. */
@@ -26,25 +30,26 @@ export interface Holder {
 }
 
 /** The most bytes of a piece: so that sending, crossing and adding overlap. */
-export const PIECE_BYTES_MAX = 2 ** 18;
+export const PIECE_BYTES_MAX = 2 ** 20;
 
 /**
  * Cuts all elements into pieces. A ring is cut into as many equal chunks as there are clusters;
  * chunk k begins its way at cluster k, so that all links are busy at once (Patarasu and Yuan 2009).
- * A chunk is cut again wherever some cluster cuts it over two nodes, and where it is longer than
- * `elementsMax`: so every transfer is the intersection of what sender and receiver hold, whatever
- * the cuts of the clusters are.
+ * A chunk is cut again wherever some cluster cuts it over two nodes, where exact ranges begin and
+ * end, and where it is longer than `elementsMax`: so every transfer is the intersection of what
+ * sender and receiver hold, whatever the cuts of the clusters are.
  *
  * @returns the pieces in order, the same ones on all nodes
  * @throws {Error} where a cluster holds an element twice or not at all
  */
 export function piecesOf(
-  { rings, clusters }: Holdings,
+  { rings, clusters, exact = [] }: Holdings,
   elementsMax: number = PIECE_BYTES_MAX / 4,
 ): Piece[] {
   const count = clusters.length;
   const borders = new Set<number>();
   for (const [, end] of clusters.flat(2)) borders.add(end);
+  for (const border of exact.flat()) borders.add(border);
   rings.forEach((end, ring) => {
     const begin = ring === 0 ? 0 : rings[ring - 1]!;
     for (let k = 1; k <= count; k++) borders.add(begin + Math.floor((end - begin) * k / count));
@@ -56,8 +61,10 @@ export function piecesOf(
   for (const border of [...borders].sort((a, b) => a - b)) {
     const holders = cursors.map((cursor) => cursor.holder(begin, border));
     const first = chunkOf(rings, begin, count);
+    const isExact = exact.some(([from, to]) => from <= begin && begin < to);
     for (; begin < border; begin = Math.min(border, begin + elementsMax)) {
-      pieces.push({ begin, end: Math.min(border, begin + elementsMax), first, holders });
+      const end = Math.min(border, begin + elementsMax);
+      pieces.push({ begin, end, first, holders, exact: isExact });
     }
   }
   for (const cursor of cursors) cursor.finish(begin);

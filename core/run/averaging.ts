@@ -1,27 +1,40 @@
-import { AllReduce, partnersOf, piecesOf } from "../collective/mod.ts";
-import type { Holder, Piece, ReduceAction } from "../collective/mod.ts";
-import { RavnError } from "../error.ts";
-import { add, Arena, blend, floatsOf, paddedSize, scale } from "../runtime/mod.ts";
+import { piecesOf } from "../collective/mod.ts";
+import { codecOf } from "../compression/mod.ts";
+import { elementCount } from "../onnx/mod.ts";
+import type { Tensor } from "../onnx/mod.ts";
+import { add, blend, codecKernels } from "../runtime/mod.ts";
+import { optimizerSlots } from "../training/mod.ts";
 import type { StageEngine, StageManifest, StageWeights } from "../training/mod.ts";
-import type { Closed, Control, Link, TensorHead, TensorInfo } from "../../transport/mod.ts";
-import { averagedTensors } from "./averaging_layout.ts";
+import type { Closed, Link } from "../../transport/mod.ts";
+import { bytesOf, PieceExchange } from "./averaging_exchange.ts";
+import {
+  averagedTensors,
+  holdingsOf,
+  partnerNodes,
+  placeOf,
+  stateName,
+  withState,
+} from "./averaging_layout.ts";
 import type { AveragingLayout } from "./averaging_layout.ts";
-import { resolvesWithin } from "./deadline.ts";
+import { OuterMean, PLAIN_MEAN } from "./averaging_mean.ts";
+import type { MeanRule } from "./averaging_mean.ts";
+import { AveragingPartners } from "./averaging_partners.ts";
+import type { Partner } from "./averaging_partners.ts";
+import type { StageSettings } from "./open_stage.ts";
 import { averagingTerms } from "./run_terms.ts";
 import type { RunTerms } from "./run_terms.ts";
-import { SendQueue } from "./send_queue.ts";
 
-/** Own share, what arrived, and what was had before; memory that is not used takes no room. */
-const COPIES = 3;
-
-/** A link over which nothing can be sent is closed within this time, and says why. */
-const CLOSING_MS = 3_000;
-
-/** A node of another cluster with which this one exchanges pieces. */
-export interface Partner extends Holder {
-  readonly link: Link;
-  /** Node and address, for messages. */
-  readonly name: string;
+/** One average, as a stage has seen it. Bytes are those of the sums that it sent, without heads. */
+export interface AverageReport {
+  /** The update after which it was begun, from 1. */
+  readonly update: number;
+  /** From its beginning until the stage had all of it. */
+  readonly ms: number;
+  /** For so long of it the stage could do nothing else. */
+  readonly waited_ms: number;
+  readonly bytes_sent: number;
+  /** What they would be in float32. */
+  readonly bytes_raw: number;
 }
 
 /** What the averaging tells its stage. */
@@ -39,153 +52,179 @@ export interface AveragingOptions {
   readonly node: string;
   readonly layout: AveragingLayout;
   readonly manifest: StageManifest;
+  readonly settings: Pick<
+    StageSettings,
+    "optimizer" | "outer" | "averageOptimizer" | "compression"
+  >;
+  /** The values with which all clusters begin, by name. */
+  readonly initial: ReadonlyMap<string, Tensor>;
   readonly executor: Pick<StageEngine, "statistics" | "replaceStatistics">;
-  readonly weights: Pick<StageWeights, "tensors" | "replace">;
+  readonly weights: Pick<StageWeights, "views" | "replace" | "state" | "replaceState">;
   /** Links to the partners, by the names of their nodes. */
   readonly links: ReadonlyMap<string, Link>;
   readonly handlers: AveragingHandlers;
+  readonly observer?: { averaged?(report: AverageReport): void };
 }
 
-/** A tensor that is averaged: where it begins in this node's memory, in elements. */
-interface Averaged {
-  readonly name: string;
-  readonly begin: number;
-  readonly end: number;
+const NONE = { type: "none" } as const;
+
+/** A round that is not over. Times in ms of `performance.now()`. */
+interface Round {
+  readonly update: number;
+  readonly cutShort: boolean;
+  readonly begun_ms: number;
+  readonly before: { readonly sent: number; readonly raw: number };
+  waiting_ms?: number;
+  complete_ms?: number;
 }
 
 /**
- * One node's part in averaging the clusters: lays its weighted values into memory of their own,
- * lets the pieces go around, and gives the mean back to the stage.
+ * One node's part in averaging the clusters: lays its values into memory of their own, lets the
+ * pieces go around, and gives what comes of them back to the stage.
  */
 export class Averaging {
   readonly #o: AveragingOptions;
-  readonly #pieces: readonly Piece[];
-  readonly #machine: AllReduce;
-  readonly #self: Holder;
-  readonly #partners: readonly Partner[];
-  readonly #queues: ReadonlyMap<number, SendQueue>;
-  readonly #tensors: readonly Averaged[];
-  /** First element of each own piece in the two arrays below. */
-  readonly #places = new Map<number, number>();
-  /** This node's share of each piece, then its sum. */
-  readonly #sums: Float32Array;
-  /** What has arrived of each piece, to be added. */
-  readonly #arrived: Float32Array;
+  /** The optimizer's state that is averaged too. */
+  readonly #slots: readonly string[];
+  readonly #clusters: number;
+  readonly #partners: AveragingPartners;
+  readonly #exchange: PieceExchange;
+  /** Where each tensor begins and ends in this node's arrays. */
+  readonly #places: ReadonlyMap<string, readonly [begin: number, end: number]>;
+  readonly #rule: MeanRule;
   /** What this node had when the round began, where it moves on before the mean is there. */
   readonly #begun: Float32Array;
   #movesOn = false;
-  readonly #left = new Set<Partner>();
-  /** What the partners train by, until this node knows what it trains by itself. */
-  readonly #told = new Map<Partner, string>();
-  #terms: { readonly text: string; readonly weight: number } | undefined;
+  #weight: number;
+  #round: Round | undefined;
+  /** The update after which a round was begun last. */
+  #averaged = 0;
+  /** The most updates between two rounds; where they follow epochs that may differ by one. */
+  #longest = 0;
 
   constructor(options: AveragingOptions) {
-    const { node, layout, manifest, links } = options;
+    const { node, manifest, settings, links, handlers } = options;
     this.#o = options;
-    this.#self = placeOf(layout, node);
-    const clusters = layout.clusters.map((stages) => stages.map(({ ranges }) => ranges));
-    this.#pieces = piecesOf({ rings: layout.rings, clusters });
-    this.#machine = new AllReduce(this.#pieces, this.#self);
-    this.#partners = partnerNodes(layout, node).map(({ cluster, stage, name, address }) => {
-      const link = links.get(name);
-      if (link === undefined) throw new Error(`no link to ${name}`);
-      return { cluster, stage, link, name: `${name} at ${address}` };
+    const { outer = NONE, compression: { averaging: compression } = { averaging: NONE } } =
+      settings;
+    const parameters = manifest.parameters.map(({ name }) => name);
+    const slots = settings.averageOptimizer === true ? optimizerSlots(settings.optimizer) : [];
+    this.#slots = slots;
+    const layout = withState(options.layout, parameters, slots);
+    this.#clusters = layout.clusters.length;
+    this.#weight = 1 / this.#clusters;
+    const partners = partnerNodes(options.layout, node)
+      .map(({ cluster, stage, name, address }) => {
+        const link = links.get(name);
+        if (link === undefined) throw new Error(`no link to ${name}`);
+        return { cluster, stage, link, name: `${name} at ${address}` };
+      });
+    this.#partners = new AveragingPartners(node, partners, {
+      place: (partner, head) => this.#exchange.place(partner, head),
+      arrived: (partner, head) => this.#exchange.arrived(partner, head),
+      left: () => handlers.changed(),
+      closed: handlers.closed,
+      failed: handlers.failed,
     });
-    const next = (this.#self.cluster + 1) % clusters.length;
-    this.#queues = new Map(
-      this.#partners.filter(({ cluster }) => cluster === next)
-        .map((
-          { stage, link },
-        ) => [stage, new SendQueue(link, (error) => this.#unsent(link, error))]),
-    );
-    let elements = 0;
-    const begins = new Map<number, number>();
-    for (const [begin, end] of clusters[this.#self.cluster]![this.#self.stage]!) {
-      begins.set(begin, elements);
-      elements += end - begin;
-    }
-    const placeIn = placer(begins);
-    for (const piece of this.#machine.own) {
-      this.#places.set(piece, placeIn(this.#pieces[piece]!.begin));
-    }
-    this.#tensors = [...averagedTensors(manifest)].map(([name, size]) => {
-      const begin = placeIn(layout.tensors[name]!);
-      return { name, begin, end: begin + size };
+    const moves = outer.type !== "none" || compression.type !== "none";
+    this.#exchange = new PieceExchange({
+      pieces: piecesOf(holdingsOf(layout)),
+      self: placeOf(layout, node),
+      partners,
+      arrays: moves ? 3 : 1,
+      codec: codecOf(compression, codecKernels),
+      feedback: compression.type !== "none" && compression.feedback,
+      changed: () => this.#changed(),
+      unsent: (partner, error) => this.#partners.unsent(partner, error),
     });
-    const bytes = new Array<number>(COPIES).fill(elements * 4);
-    const arena = new Arena(COPIES * paddedSize(elements * 4));
-    const [sums, arrived, begun] = arena.allocateTogether(bytes).map(floatsOf);
-    this.#sums = sums!;
-    this.#arrived = arrived!;
+    const { memory, arrays: [begun, common, velocity] } = this.#exchange;
     this.#begun = begun!;
+    this.#places = new Map(
+      averaged(manifest, slots).map(([name, size]) => {
+        const first = layout.tensors[name]!;
+        return [name, memory.place(first, first + size)];
+      }),
+    );
+    if (moves) {
+      this.#lay(bytesOfAll(options.initial).filter(([name]) => this.#places.has(name)), common!);
+    }
+    this.#rule = moves ? new OuterMean(outer, memory, common!, velocity!) : PLAIN_MEAN;
   }
 
   /** All nodes of other clusters with which this one has a link. */
   get partners(): readonly Partner[] {
-    return this.#partners;
+    return this.#partners.all;
   }
 
   /** Begins to take in messages. */
   open(): void {
-    for (const partner of this.#partners) {
-      partner.link.start({
-        place: (head) => this.#place(partner, head),
-        arrived: (head) => this.#guard(() => this.#take(partner, head)),
-        control: (message) => this.#guard(() => this.#control(partner, message)),
-      });
-      partner.link.closed.then((closed) => {
-        this.#left.add(partner);
-        if (closed.kind === "bye") this.#o.handlers.changed();
-        else this.#o.handlers.closed(partner, closed);
-      });
-    }
+    this.#partners.open();
   }
 
   /** The run begins: compares with the partners what they train by. */
   begin(terms: RunTerms): void {
-    const text = averagingTerms(terms);
     this.#movesOn = (terms.shape.reduce_delay ?? 0) > 0;
-    this.#terms = { text, weight: terms.averaging?.weight ?? 1 / this.#clusters };
-    const message = { kind: "begin", step: 0, epoch: 0, values: [], text } as const;
-    for (const partner of this.#partners) {
-      partner.link.control(message).catch((error) => this.#unsent(partner.link, error));
-      this.#compare(partner);
+    this.#weight = terms.averaging?.weight ?? 1 / this.#clusters;
+    this.#partners.begin(averagingTerms(terms));
+  }
+
+  /**
+   * Begins a round with the weights in buffer `buffer`, which `update` updates have made, and the
+   * newest running statistics.
+   */
+  async contribute(buffer: number, update: number): Promise<void> {
+    const { sums, bytes } = this.#exchange;
+    const updates = update - this.#averaged;
+    const cutShort = updates < this.#longest - 1;
+    this.#averaged = update;
+    this.#longest = Math.max(this.#longest, updates);
+    this.#round = { update, cutShort, begun_ms: performance.now(), before: bytes };
+    await this.#gather(buffer);
+    if (this.#movesOn) this.#begun.set(sums);
+    this.#rule.share(sums, this.#weight);
+    this.#exchange.contribute();
+    this.#changed();
+  }
+
+  /** Lays the stage's values into the exchange's memory. */
+  async #gather(buffer: number): Promise<void> {
+    const { weights, executor } = this.#o;
+    const { sums } = this.#exchange;
+    this.#lay(await weights.views(buffer), sums);
+    this.#lay(bytesOfAll(await executor.statistics()), sums);
+    if (this.#slots.length === 0) return;
+    for (const [i, state] of (await weights.state()).entries()) {
+      this.#lay(bytesOfAll(state, (name) => stateName(this.#slots[i]!, name)), sums);
     }
   }
 
-  /** Begins a round with the weights in buffer `buffer` and the newest running statistics. */
-  async contribute(buffer: number): Promise<void> {
-    await this.#gather(buffer);
-    if (this.#movesOn) this.#begun.set(this.#sums);
-    scale(this.#sums, this.#terms!.weight);
-    this.#perform(this.#machine.contribute());
-  }
-
-  /** Lays the stage's values into memory of their own. */
-  async #gather(buffer: number): Promise<void> {
-    const { weights, executor } = this.#o;
-    const values = new Map([...await weights.tensors(buffer), ...await executor.statistics()]);
-    for (const { name, begin, end } of this.#tensors) {
-      const { bytes } = values.get(name)!;
-      this.#sums.subarray(begin, end).set(floatsOf(bytes));
+  /** Values by name into an array of the exchange; what is not among them stays. */
+  #lay(values: Iterable<readonly [name: string, bytes: Uint8Array]>, array: Float32Array): void {
+    for (const [name, bytes] of values) {
+      const [begin, end] = this.#places.get(name)!;
+      bytesOf(array.subarray(begin, end)).set(bytes);
     }
   }
 
   /** Whether this node has the whole mean, and nothing left to send of it. */
   get ready(): boolean {
-    return this.#machine.finished && [...this.#queues.values()].every(({ isEmpty }) => isEmpty);
+    return this.#exchange.ready;
+  }
+
+  /**
+   * Whether the mean, which is due now, can be taken over. From the first time on that it cannot,
+   * the stage waits for it.
+   */
+  mayAdopt(): boolean {
+    if (this.ready) return true;
+    if (this.#round !== undefined) this.#round.waiting_ms ??= performance.now();
+    return false;
   }
 
   /** Gives the mean to the stage, as the weights in buffer `buffer`. */
   async adopt(buffer: number): Promise<void> {
-    const { weights, executor, manifest } = this.#o;
-    const values = new Map(
-      this.#tensors.map(({ name, begin, end }) => [name, this.#sums.subarray(begin, end)]),
-    );
-    await weights.replace(buffer, values);
-    await executor.replaceStatistics(
-      new Map(manifest.statistics.map(({ running }) => [running, values.get(running)!])),
-    );
+    await this.#give(this.#take(), buffer);
+    this.#report();
   }
 
   /**
@@ -193,10 +232,51 @@ export class Averaging {
    * mean differs from what they were then: w ← w + (mean − w₀).
    */
   async correct(buffer: number): Promise<void> {
-    blend(this.#begun, this.#sums, -1, 1);
+    const { sums } = this.#exchange;
+    blend(this.#begun, this.#take(), -1, 1);
     await this.#gather(buffer);
-    add(this.#sums, this.#begun);
-    await this.adopt(buffer);
+    add(sums, this.#begun);
+    await this.#give(sums, buffer);
+    this.#report();
+  }
+
+  #take(): Float32Array {
+    return this.#rule.take(this.#exchange.sums, this.#round!.cutShort);
+  }
+
+  async #give(array: Float32Array, buffer: number): Promise<void> {
+    const { weights, executor, manifest } = this.#o;
+    const values = new Map(
+      [...this.#places].map(([name, [begin, end]]) => [name, array.subarray(begin, end)]),
+    );
+    await weights.replace(buffer, values);
+    await executor.replaceStatistics(
+      new Map(manifest.statistics.map(({ running }) => [running, values.get(running)!])),
+    );
+    for (const [i, slot] of this.#slots.entries()) {
+      const state = manifest.parameters.map(({ name }) => {
+        return [name, values.get(stateName(slot, name))!] as const;
+      });
+      await weights.replaceState(i, new Map(state));
+    }
+  }
+
+  #changed(): void {
+    if (this.#round !== undefined && this.ready) this.#round.complete_ms ??= performance.now();
+    this.#o.handlers.changed();
+  }
+
+  #report(): void {
+    const { update, begun_ms, waiting_ms, complete_ms = begun_ms, before } = this.#round!;
+    this.#round = undefined;
+    const { sent, raw } = this.#exchange.bytes;
+    this.#o.observer?.averaged?.({
+      update,
+      ms: complete_ms - begun_ms,
+      waited_ms: waiting_ms === undefined ? 0 : complete_ms - waiting_ms,
+      bytes_sent: sent - before.sent,
+      bytes_raw: raw - before.raw,
+    });
   }
 
   /** What this node waits for, in words. */
@@ -207,162 +287,42 @@ export class Averaging {
 
   /** A partner that has said goodbye, and owes this node something. */
   get missing(): string | undefined {
-    return this.#awaited().find((partner) => this.#left.has(partner))?.name;
+    return this.#awaited().find((partner) => this.#partners.hasLeft(partner))?.name;
   }
 
   /** Tells all partners that the run has failed, and why. */
   async fail(message: string): Promise<void> {
-    await Promise.all(this.#partners.map(({ link }) => link.fail(message)));
+    await this.#partners.fail(message);
   }
 
   /** Says goodbye. */
   async close(): Promise<void> {
-    await Promise.all(this.#partners.map(({ link }) => link.close()));
-  }
-
-  get #clusters(): number {
-    return this.#o.layout.clusters.length;
+    await this.#partners.close();
   }
 
   #awaited(): Partner[] {
-    const holders = this.#machine.awaited;
-    return this.#partners.filter(({ cluster, stage }) =>
+    const holders = this.#exchange.awaited;
+    return this.#partners.all.filter(({ cluster, stage }) =>
       holders.some((holder) => holder.cluster === cluster && holder.stage === stage)
     );
   }
-
-  #part(array: Float32Array, piece: number): Float32Array {
-    const { begin, end } = this.#pieces[piece]!;
-    const at = this.#places.get(piece)!;
-    return array.subarray(at, at + end - begin);
-  }
-
-  #place({ name }: Partner, { kind, microBatch: piece, tensors }: TensorHead): Uint8Array[] {
-    const size = this.#places.has(piece) ? this.#part(this.#sums, piece).length : -1;
-    const [tensor] = tensors;
-    const fits = (kind === "reduce" || kind === "gather") && tensors.length === 1 &&
-      tensor!.dtype === "float32" && tensor!.dims.length === 1 && tensor!.dims[0] === size;
-    if (!fits) {
-      throw new RavnError(
-        `${name} sent ${kind} ${piece}, which does not fit here: do all nodes have the same plan?`,
-      );
-    }
-    return [bytesOf(this.#part(kind === "reduce" ? this.#arrived : this.#sums, piece))];
-  }
-
-  #take(partner: Partner, { kind, microBatch: piece, step: round }: TensorHead): void {
-    if (kind !== "reduce" && kind !== "gather") return;
-    this.#perform(this.#machine.arrived(kind, piece, round, partner));
-    this.#o.handlers.changed();
-  }
-
-  #perform(actions: readonly ReduceAction[]): void {
-    for (const action of actions) {
-      const { piece } = action;
-      const sum = this.#part(this.#sums, piece);
-      if (action.type === "add") addTo(sum, this.#part(this.#arrived, piece));
-      else {
-        const head: TensorHead = {
-          kind: action.kind,
-          microBatch: piece,
-          step: this.#machine.round,
-          weightVersion: 0,
-          samples: 0,
-          tensors: tensorsOf(sum.length),
-        };
-        this.#queues.get(action.to)!.send(head, bytesOf(sum), this.#o.handlers.changed);
-      }
-    }
-  }
-
-  #control(partner: Partner, { kind, text }: Control): void {
-    if (kind !== "begin") {
-      throw new RavnError(`${partner.name} sent "${kind}", which this run has no use for`);
-    }
-    this.#told.set(partner, text);
-    this.#compare(partner);
-  }
-
-  #compare(partner: Partner): void {
-    const told = this.#told.get(partner);
-    if (told === undefined || this.#terms === undefined || told === this.#terms.text) return;
-    const [theirs, ours] = [told, this.#terms.text].map((text) => JSON.parse(text) as object);
-    const other = new Map(Object.entries(theirs!));
-    const [key, value] = Object.entries(ours!)
-      .find(([key, value]) => JSON.stringify(value) !== JSON.stringify(other.get(key))) ?? [];
-    const shown = (value: unknown) => JSON.stringify(value) ?? "none";
-    throw new RavnError(
-      `${partner.name} trains with ${key} ${shown(other.get(key ?? ""))}, ${this.#o.node} with ` +
-        `${shown(value)}; use one ravn.yaml and the same data in all clusters`,
-    );
-  }
-
-  #guard(handle: () => void): void {
-    try {
-      handle();
-    } catch (thrown) {
-      this.#o.handlers.failed(thrown instanceof Error ? thrown : new Error(String(thrown)));
-    }
-  }
-
-  /** What the partner said before it closed tells more than that it takes nothing any more. */
-  async #unsent(link: Link, error: Error): Promise<void> {
-    if (!await resolvesWithin(CLOSING_MS, link.closed)) this.#o.handlers.failed(error);
-  }
 }
 
-/** The nodes of other clusters with which node `name` exchanges pieces. */
-export function partnerNodes(
-  layout: AveragingLayout,
-  name: string,
-): (Holder & { readonly name: string; readonly address: string })[] {
-  const clusters = layout.clusters.map((stages) => stages.map(({ ranges }) => ranges));
-  const pieces = piecesOf({ rings: layout.rings, clusters });
-  return partnersOf(pieces, placeOf(layout, name)).map(({ cluster, stage }) => {
-    const { name, address } = layout.clusters[cluster]![stage]!;
-    return { cluster, stage, name, address };
-  });
+/** The bytes of tensors, under their names or others. */
+function bytesOfAll(
+  tensors: ReadonlyMap<string, Tensor>,
+  rename: (name: string) => string = (name) => name,
+): [name: string, bytes: Uint8Array][] {
+  return [...tensors].map(([name, { bytes }]) => [rename(name), bytes]);
 }
 
-function placeOf({ clusters }: AveragingLayout, node: string): Holder {
-  for (const [cluster, stages] of clusters.entries()) {
-    const stage = stages.findIndex(({ name }) => name === node);
-    if (stage >= 0) return { cluster, stage };
-  }
-  throw new Error(`${node} is not in the plan's rings`);
-}
-
-/** From an element's number in all rings to its place in this node's memory. */
-function placer(begins: ReadonlyMap<number, number>): (element: number) => number {
-  const ranges = [...begins].sort(([a], [b]) => b - a);
-  return (element) => {
-    const [begin, at] = ranges.find(([begin]) => begin <= element)!;
-    return at + element - begin;
-  };
-}
-
-/** Elements at which the kernels' arrays may begin. */
-const KERNEL_ELEMENTS = 4;
-
-/** sum ← sum + source, which begin at the same place of their arrays, wherever that is. */
-function addTo(sum: Float32Array, source: Float32Array): void {
-  const past = sum.byteOffset / 4 % KERNEL_ELEMENTS;
-  const head = Math.min(sum.length, past === 0 ? 0 : KERNEL_ELEMENTS - past);
-  for (let i = 0; i < head; i++) sum[i] = sum[i]! + source[i]!;
-  if (head < sum.length) add(sum.subarray(head), source.subarray(head));
-}
-
-const sizes = new Map<number, readonly TensorInfo[]>();
-
-/** The description of a piece, made once a size. */
-function tensorsOf(elements: number): readonly TensorInfo[] {
-  const known = sizes.get(elements);
-  if (known !== undefined) return known;
-  const made = [{ name: "piece", dtype: "float32", dims: [elements] }] as const;
-  sizes.set(elements, made);
-  return made;
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
+/** Everything of a stage that is averaged, with the number of its elements. */
+function averaged(manifest: StageManifest, slots: readonly string[]): [string, number][] {
+  const states = slots.flatMap((slot) =>
+    manifest.parameters.map(({ name, dims }): [string, number] => [
+      stateName(slot, name),
+      elementCount(dims),
+    ])
+  );
+  return [...averagedTensors(manifest), ...states];
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { piecesOf } from "../collective/mod.ts";
-import type { Range } from "../collective/mod.ts";
+import { partnersOf, piecesOf } from "../collective/mod.ts";
+import type { Holder, Holdings, Range } from "../collective/mod.ts";
 import { elementCount } from "../onnx/mod.ts";
 import type { StageManifest } from "../training/mod.ts";
 
@@ -20,6 +20,8 @@ export const averagingLayout = z.object({
     address: z.string(),
     ranges: z.array(z.tuple([index, index])),
   }))),
+  /** The elements that are running statistics. */
+  exact: z.array(z.tuple([index, index])),
   /** First element of each tensor that this node holds. */
   tensors: z.record(z.string(), index),
 }).strict();
@@ -38,11 +40,16 @@ export interface Member {
 }
 
 /** The tensors of a stage that clusters average, with the number of their elements. */
-export function averagedTensors({ parameters, statistics }: Held): Map<string, number> {
-  return new Map([
-    ...parameters.map(({ name, dims }) => [name, elementCount(dims)] as const),
-    ...statistics.map(({ running, dims }) => [running, elementCount(dims)] as const),
-  ]);
+export function averagedTensors(held: Held): Map<string, number> {
+  return new Map([...held.parameters.map(sizeOf), ...statisticsOf(held)]);
+}
+
+function sizeOf({ name, dims }: Held["parameters"][number]): [name: string, size: number] {
+  return [name, elementCount(dims)];
+}
+
+function statisticsOf({ statistics }: Held): [name: string, size: number][] {
+  return statistics.map(({ running, dims }) => [running, elementCount(dims)]);
 }
 
 /**
@@ -78,14 +85,80 @@ export function layAverages(clusters: readonly (readonly Member[])[]): Averaging
       return { name, address, ranges: joined(ranges) };
     })
   );
-  piecesOf({ rings, clusters: members.map((stages) => stages.map(({ ranges }) => ranges)) });
+  const exact = joined(
+    clusters[held.indexOf(largest)]!.flatMap(({ manifest }) =>
+      statisticsOf(manifest).map(([name, size]): Range => [beginOf(name), beginOf(name) + size])
+    ),
+  );
+  piecesOf({ rings, clusters: members.map((stages) => stages.map(({ ranges }) => ranges)), exact });
   return held.map((stages) =>
     stages.map((tensors) => ({
       rings,
       clusters: members,
+      exact,
       tensors: Object.fromEntries([...tensors.keys()].map((name) => [name, beginOf(name)])),
     }))
   );
+}
+
+/** What the layout says about all nodes, for the rings. */
+export function holdingsOf({ rings, clusters, exact }: AveragingLayout): Holdings {
+  return { rings, clusters: clusters.map((stages) => stages.map(({ ranges }) => ranges)), exact };
+}
+
+/** Name of a parameter's array of optimizer state, e.g. Adam's `exp_avg`. */
+export function stateName(slot: string, parameter: string): string {
+  return `${slot}.${parameter}`;
+}
+
+/**
+ * The layout where the optimizer's state is averaged too: behind all elements come as many again
+ * for each array of state, on the same nodes. They are exact.
+ *
+ * @param parameters names of those that this node trains
+ */
+export function withState(
+  layout: AveragingLayout,
+  parameters: readonly string[],
+  slots: readonly string[],
+): AveragingLayout {
+  const { rings, clusters, exact, tensors } = layout;
+  const size = rings.at(-1) ?? 0;
+  const planes = Array.from({ length: slots.length + 1 }, (_, plane) => plane * size);
+  const moved = (ranges: readonly Range[]) =>
+    planes.flatMap((by) => ranges.map(([a, b]): [number, number] => [a + by, b + by]));
+  const states = slots.flatMap((slot, i) =>
+    parameters.map((name) => [stateName(slot, name), tensors[name]! + planes[i + 1]!])
+  );
+  return {
+    rings: planes.flatMap((by) => rings.map((end) => end + by)),
+    clusters: clusters.map((stages) =>
+      stages.map((node) => ({ ...node, ranges: joined(moved(node.ranges)) }))
+    ),
+    exact: slots.length === 0 ? exact : [...exact, [size, size * planes.length]],
+    tensors: { ...tensors, ...Object.fromEntries(states) },
+  };
+}
+
+/** A node's place in the layout. @throws {Error} where it has none */
+export function placeOf({ clusters }: AveragingLayout, node: string): Holder {
+  for (const [cluster, stages] of clusters.entries()) {
+    const stage = stages.findIndex(({ name }) => name === node);
+    if (stage >= 0) return { cluster, stage };
+  }
+  throw new Error(`${node} is not in the plan's rings`);
+}
+
+/** The nodes of other clusters with which node `name` exchanges pieces. */
+export function partnerNodes(
+  layout: AveragingLayout,
+  name: string,
+): (Holder & { readonly name: string; readonly address: string })[] {
+  const pieces = piecesOf(holdingsOf(layout));
+  return partnersOf(pieces, placeOf(layout, name)).map(({ cluster, stage }) => {
+    const { name, address } = layout.clusters[cluster]![stage]!;
+    return { cluster, stage, name, address };
+  });
 }
 
 /** Ranges in order, those that touch as one. */

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { partnerNodes } from "./averaging.ts";
-import { layAverages } from "./averaging_layout.ts";
+import { layAverages, partnerNodes } from "./averaging_layout.ts";
 import type { Member } from "./averaging_layout.ts";
 
 /** A node that trains parameters of two elements each, and keeps statistics of one. */

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join } from "node:path";
 import { BYTES, FOLDER_LABELS, readWhole } from "../data/mod.ts";
 import { RavnError } from "../error.ts";
+import { reduceDelayOf } from "./averaging_schema.ts";
 import { ConfigDocument, type Override } from "./config_document.ts";
 import { configError } from "./config_error.ts";
 import { lossTerms } from "../training/mod.ts";
@@ -47,6 +48,7 @@ export function parseConfig(
   checkLabels(parsed.data, document);
   checkSkips(parsed.data, document);
   checkClip(parsed.data, document);
+  checkDelay(parsed.data, document);
   return withPaths(parsed.data, dirname(file));
 }
 
@@ -61,8 +63,18 @@ function checkClip({ clip, schedule }: Config, document: ConfigDocument): void {
   if (clip.scope === "stage" || schedule !== "async") return;
   throw new RavnError(
     `${document.where(["clip"])}: clip: the norm over all stages is not known under schedule ` +
-      `async, where each stage updates by itself; expected schedule 1f1b or gpipe, or ` +
+      `async, where each stage updates by itself; expected schedule 1f1b, gpipe or zb, or ` +
       `clip: {norm: ${clip.norm}, scope: stage}, which limits each stage's own norm`,
+  );
+}
+
+function checkDelay(config: Config, document: ConfigDocument): void {
+  const delay = reduceDelayOf(config);
+  if (!config.average_optimizer || delay === 0) return;
+  throw new RavnError(
+    `${document.where(["reduce_delay"])}: reduce_delay: ${delay} does not go with ` +
+      `average_optimizer: true, since the optimizer's state has moved on when the mean is there; ` +
+      `expected reduce_delay: 0 or auto, or average_optimizer: false`,
   );
 }
 

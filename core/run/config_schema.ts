@@ -1,4 +1,7 @@
 import { z } from "zod";
+import { SCHEDULES } from "../pipeline/mod.ts";
+import { compression } from "./compression_schema.ts";
+import { outer, reduceDelay } from "./averaging_schema.ts";
 import { meaningOf } from "./config_keys.ts";
 import { dataPart, dataWorkers } from "./data_schema.ts";
 import { clip, integer, loss, optimizer, positive, schedule } from "./config_training.ts";
@@ -33,7 +36,7 @@ export const configSchema = z.strictObject({
     workers: described("data.workers", dataWorkers.default("auto")),
   }),
   val_freq: described("val_freq", z.union([z.literal("epoch"), positive]).default("epoch")),
-  schedule: described("schedule", z.enum(["async", "gpipe", "1f1b"]).default("async")),
+  schedule: described("schedule", z.enum(SCHEDULES).default("async")),
   in_flight: described("in_flight", z.union([auto, positive]).default("auto")),
   micro_batches: described("micro_batches", z.union([auto, positive]).default("auto")),
   recompute: described("recompute", z.enum(RECOMPUTES).default("auto")),
@@ -42,7 +45,10 @@ export const configSchema = z.strictObject({
     "reduce_every",
     z.union([z.enum(["epoch", "never"]), positive]).default("epoch"),
   ),
-  reduce_delay: described("reduce_delay", integer.min(0).default(0)),
+  reduce_delay: described("reduce_delay", reduceDelay),
+  outer: described("outer", outer),
+  average_optimizer: described("average_optimizer", z.boolean().default(false)),
+  compression,
   labels: described("labels", z.enum(["root", "leaf"]).default("root")),
   split: described("split", z.enum(SPLITS).default("time")),
   device: described("device", z.enum(DEVICES).default("cpu")),

@@ -165,7 +165,7 @@ freeze: ["features.*"]
   assert.deepEqual(norm("{norm: 1, scope: stage}"), { norm: 1, scope: "stage" });
   refused(
     MINIMAL + "clip: {norm: 1}",
-    /^ravn\.yaml:4: clip: .* async, .*; expected schedule 1f1b or .* \{norm: 1, scope: stage\}/,
+    /^ravn\.yaml:4: clip: .* async, .*; expected schedule 1f1b, .* \{norm: 1, scope: stage\}/,
   );
   refused(MINIMAL + "clip: {norm: 1, value: 1}", /^ravn\.yaml:4: unknown key "clip\./);
   refused(MINIMAL + "clip: {norm: 0}", /clip\.norm: expected more than 0, got 0/);
@@ -193,6 +193,7 @@ Deno.test("micro-batches follow the schedule unless they are given", () => {
   const of = (text: string) => microBatchesOf(parseConfig(MINIMAL + text, "ravn.yaml"));
   assert.equal(of(""), 1);
   assert.equal(of("schedule: gpipe"), 4);
+  assert.equal(of("schedule: zb"), 4);
   assert.equal(of("schedule: 1f1b\nmicro_batches: 8"), 8);
 });
 
@@ -220,7 +221,7 @@ Deno.test("a wrong value names its line, the key, what was expected and what cam
   refused(MINIMAL + "save: yes", 'ravn.yaml:4: save: expected true or false, got "yes"');
   refused(
     MINIMAL + "schedule: gpip",
-    'ravn.yaml:4: schedule: expected async, gpipe or 1f1b, got "gpip"; did you mean "gpipe"?',
+    'ravn.yaml:4: schedule: expected async, gpipe, 1f1b or zb, got "gpip"; did you mean "gpipe"?',
   );
   refused(
     MINIMAL + "in_flight: some",

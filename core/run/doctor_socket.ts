@@ -1,8 +1,6 @@
-import { dial, type Link, listen, type TensorHead } from "../../transport/mod.ts";
+import type { Link, TensorHead } from "../../transport/mod.ts";
 import { EXIT, RavnError } from "../error.ts";
-
-/** Both ends are in this process, so a second is long. */
-const DEADLINE_MS = 5_000;
+import { openLoopback } from "./loopback.ts";
 
 const HEAD: TensorHead = {
   kind: "forward",
@@ -20,33 +18,10 @@ const HEAD: TensorHead = {
  * @throws {RavnError} where the port cannot be opened, or the tensor does not arrive as it was sent
  */
 export async function sendToSelf(): Promise<{ via: string; address: string }> {
-  const token = crypto.randomUUID();
-  const session = (nodeId: string, address: string) => ({
-    self: { nodeId, address },
-    token,
-    runHash: "0".repeat(64),
-  });
-  const accepted = Promise.withResolvers<Link>();
-  const listener = await listen({
-    session: session("doctor_0", "127.0.0.1:0"),
-    host: "127.0.0.1",
-    port: 0,
-    onLink: accepted.resolve,
-    onRefused: accepted.reject,
-  });
-  try {
-    const outward = await dial({
-      session: session("doctor_1", "127.0.0.1:0"),
-      peer: { nodeId: "doctor_0", address: listener.address },
-      deadline_ms: DEADLINE_MS,
-    });
-    const inward = await accepted.promise;
-    await sendAcross(outward, inward);
-    await Promise.all([outward.close(), inward.close()]);
-    return { via: outward.via, address: listener.address };
-  } finally {
-    listener.close();
-  }
+  await using ends = await openLoopback("doctor");
+  const { outward, inward, address } = ends;
+  await sendAcross(outward, inward);
+  return { via: outward.via, address };
 }
 
 async function sendAcross(outward: Link, inward: Link): Promise<void> {

@@ -1,3 +1,16 @@
+/** What one node has sent to another, in bytes of tensors. */
+export interface LinkBytes {
+  readonly from: string;
+  readonly to: string;
+  /** Activations and data of training, gradients that go back, or batches of validations. */
+  readonly content: "forward" | "backward" | "validation";
+  readonly messages: number;
+  /** Bytes as the tensors lie in memory. */
+  readonly bytes_raw: number;
+  /** Bytes as they went over the link. */
+  readonly bytes_sent: number;
+}
+
 /** Something a run tells while it goes on. Epochs and updates count from 1. */
 export type RunEvent =
   /** `node` cannot reach `peer` yet and tries again; `attempt` counts from 1. */
@@ -44,6 +57,20 @@ export type RunEvent =
     readonly loss: number;
     readonly samples: number;
   }
+  /**
+   * `node` has taken over an average of the clusters that was begun after `update`. It had all of
+   * it after `ms`; for `waited_ms` of that it could do nothing else. Bytes are those of the sums
+   * that it sent, without heads: as they were, and as they would be in float32.
+   */
+  | {
+    readonly event: "average";
+    readonly node: string;
+    readonly update: number;
+    readonly ms: number;
+    readonly waited_ms: number;
+    readonly bytes_sent: number;
+    readonly bytes_raw: number;
+  }
   /** `node` has written its trained stage to `file`. */
   | { readonly event: "saved"; readonly node: string; readonly file: string }
   /** `node` has lost `peer` while it expected `expected` of it. */
@@ -60,11 +87,24 @@ export type RunEvent =
     readonly updates: number;
     readonly wall_s: number;
     readonly steps_per_s: number;
+    /** Sums over the averages of the node that tells this; absent where there were none. */
+    readonly averaging?: AveragingSums;
   }
+  /** At the end: what stages have sent each other. */
+  | { readonly event: "traffic"; readonly links: readonly LinkBytes[] }
   /** Something the user should know about; the run goes on. */
   | { readonly event: "warning"; readonly message: string }
   /** A step worth a line. */
   | { readonly event: "log"; readonly message: string };
+
+/** What a node's averages with other clusters have taken, all together. */
+export interface AveragingSums {
+  readonly averages: number;
+  readonly ms: number;
+  readonly waited_ms: number;
+  readonly bytes_sent: number;
+  readonly bytes_raw: number;
+}
 
 /** What a run needs of whoever starts it: the command line, or a test. */
 export interface RunHost {
@@ -82,9 +122,11 @@ const NAMES: Readonly<Record<RunEvent["event"], true>> = {
   begin: true,
   update: true,
   validation: true,
+  average: true,
   saved: true,
   lost: true,
   end: true,
+  traffic: true,
   warning: true,
   log: true,
 };

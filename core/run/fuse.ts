@@ -7,6 +7,7 @@ import type { Graph, Tensor } from "../onnx/mod.ts";
 import { modelState, parsePlan } from "../planning/mod.ts";
 import type { Plan } from "../planning/mod.ts";
 import { exists, NodeData, stageFiles } from "./node_data.ts";
+import { checkKeptModel } from "./planned_model.ts";
 import type { FuseReport, FuseRequest } from "./requests.ts";
 import { readState } from "./stage_files.ts";
 
@@ -23,6 +24,7 @@ export async function fuse(request: FuseRequest, folder = "."): Promise<FuseRepo
   const files = stages.map(({ stage, address }) => {
     return stageFiles(join(folder, NodeData.stage(request.cluster, address)), stage);
   });
+  await checkKeptModel(data, plan.model.sha256);
   const tensors = await trainedTensors(files, request.cluster);
   const graph = readModel(await readWhole(data.model), { file: data.model });
   const report = await writeTrained(withTensors(graph, tensors, data.model), request);

@@ -1,9 +1,10 @@
 import type { Calendar, EvaluationStep, Place } from "../pipeline/mod.ts";
 import { countCorrect } from "../training/mod.ts";
 import type { StageEngine, StageManifest } from "../training/mod.ts";
-import type { RunEvent } from "./events.ts";
+import type { AverageReport } from "./averaging.ts";
+import type { AveragingSums, LinkBytes, RunEvent } from "./events.ts";
 import type { MetricsFiles } from "./metrics_files.ts";
-import type { StageObserver } from "./stage_run.ts";
+import type { StageObserver } from "./stage_observer.ts";
 
 /** The throughput shown is that of the last so many milliseconds. */
 const RATE_WINDOW_MS = 2000;
@@ -12,6 +13,8 @@ type Head = NonNullable<StageManifest["head"]>;
 
 /** What a `LeafReport` tells the world through. */
 export interface LeafReportOptions {
+  /** Name of the node. */
+  readonly node: string;
   readonly head: Head;
   readonly executor: Pick<StageEngine, "validationInput" | "validationOutput">;
   readonly files: MetricsFiles;
@@ -34,6 +37,7 @@ export class LeafReport implements StageObserver {
   #correct = 0;
   #rows = 0;
   #validationLoss = 0;
+  #averaging: AveragingSums | undefined;
 
   constructor(options: LeafReportOptions) {
     this.#o = options;
@@ -119,11 +123,35 @@ export class LeafReport implements StageObserver {
     this.#rows += counted.rows;
   }
 
+  averaged(report: AverageReport): void {
+    const { ms, waited_ms, bytes_sent, bytes_raw } = report;
+    const sums = this.#averaging;
+    this.#averaging = {
+      averages: (sums?.averages ?? 0) + 1,
+      ms: (sums?.ms ?? 0) + ms,
+      waited_ms: (sums?.waited_ms ?? 0) + waited_ms,
+      bytes_sent: (sums?.bytes_sent ?? 0) + bytes_sent,
+      bytes_raw: (sums?.bytes_raw ?? 0) + bytes_raw,
+    };
+    this.#emit({ event: "average", node: this.#o.node, ...report });
+  }
+
   /** The run is over: says how long it took. */
   ended(): void {
     const updates = this.#calendar?.updates ?? 0;
     const wall_s = (this.#o.now_ms() - this.#start_ms) / 1000;
-    this.#emit({ event: "end", updates, wall_s, steps_per_s: updates / wall_s });
+    this.#emit({
+      event: "end",
+      updates,
+      wall_s,
+      steps_per_s: updates / wall_s,
+      ...(this.#averaging === undefined ? {} : { averaging: this.#averaging }),
+    });
+  }
+
+  /** What the last stage has sent. */
+  traffic(links: readonly LinkBytes[]): void {
+    this.#emit({ event: "traffic", links });
   }
 
   #emit(event: RunEvent): void {

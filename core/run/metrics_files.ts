@@ -82,6 +82,15 @@ export class MetricsFiles implements AsyncDisposable {
   }
 }
 
+/** Adds a line to a metrics file that nobody else has open any more. */
+export async function appendMetrics(
+  folder: string,
+  file: MetricsFile,
+  text: string,
+): Promise<void> {
+  await Deno.writeTextFile(join(folder, METRICS_FILES[file]), `${text}\n`, { append: true });
+}
+
 /** Renames an existing file `name.ext` to the first free `name.1.ext`, `name.2.ext`, … */
 export async function moveAside(path: string): Promise<void> {
   if (!await exists(path)) return;

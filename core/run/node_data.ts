@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf, RavnError } from "../error.ts";
+import { SCHEDULES } from "../pipeline/mod.ts";
 import { averagingLayout } from "./averaging_layout.ts";
 
 /** `nodes/node_<i>.json`: what one provider must know of its place in the plan. */
@@ -30,7 +31,7 @@ export const nodeFile = z.object({
   /** How the node averages with the other clusters; absent where there is one cluster. */
   averaging: averagingLayout.optional(),
   in_flight: z.number().int().positive(),
-  schedule: z.enum(["async", "gpipe", "1f1b"]),
+  schedule: z.enum(SCHEDULES),
   micro_batches: z.number().int().positive(),
   batch_size: z.number().int().positive(),
   /** The loss that the stage's graphs compute, and who reads the labels, as JSON. */

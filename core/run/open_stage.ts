@@ -1,7 +1,9 @@
+import type { OuterConfig } from "../collective/mod.ts";
+import type { CompressionConfig } from "../compression/mod.ts";
 import type { Tensor } from "../onnx/mod.ts";
-import { WeightVersions } from "../pipeline/mod.ts";
+import { VALIDATION_WINDOW, WeightVersions } from "../pipeline/mod.ts";
 import type { Calendar, Schedule } from "../pipeline/mod.ts";
-import { blockedModels } from "../runtime/mod.ts";
+import { blockedModels, scatteredModels } from "../runtime/mod.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import {
   DeviceExecutor,
@@ -20,7 +22,6 @@ import type {
   WeightStoreOptions,
 } from "../training/mod.ts";
 import type { StoredStage } from "./stage_files.ts";
-import { VALIDATION_WINDOW } from "./stage_mail.ts";
 import { copiesNeeded } from "./stage_copies.ts";
 
 /** How a stage is to be trained: the part of `ravn.yaml` that it needs. */
@@ -34,6 +35,12 @@ export interface StageSettings {
   readonly clip?: ClipConfig | undefined;
   readonly learningRate: RateSchedule;
   readonly seed: number;
+  /** What clusters make of the mean of how far they moved; the mean itself if absent. */
+  readonly outer?: OuterConfig | undefined;
+  /** Whether clusters average the optimizer's state too. */
+  readonly averageOptimizer?: boolean | undefined;
+  /** How tensors travel; as they are if absent. */
+  readonly compression?: CompressionConfig | undefined;
   /** Whether each epoch has an order of its own; matters where several stages read data. */
   readonly shuffle?: boolean;
 }
@@ -122,13 +129,14 @@ export async function openStage(
 
 /**
  * The stage with its graphs in the form that this machine runs fastest. Here and not where the plan
- * is made: the layout that fits is a property of the processor.
+ * is made: the layout that fits is a property of the processor, and so is the number of threads.
  */
 async function fitted(runtime: Runtime, stored: StoredStage): Promise<StoredStage> {
   if (runtime.device !== "cpu") return stored;
-  const { evaluate } = runtime;
+  const { evaluate, threads } = runtime;
   const samples = stored.manifest.batch;
-  return { ...stored, models: await blockedModels(stored.models, { evaluate, samples }) };
+  const models = scatteredModels(stored.models, threads);
+  return { ...stored, models: await blockedModels(models, { evaluate, samples }) };
 }
 
 async function openOnHost({ runtime, stored, slots, seed, ...o }: Opening): Promise<Halves> {

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import type { DataFiles } from "../data/mod.ts";
 import { EXIT, messageOf, RavnError } from "../error.ts";
@@ -7,12 +6,13 @@ import { Runtime } from "../runtime/mod.ts";
 import { isLabels } from "../training/mod.ts";
 import { readConfig } from "./config.ts";
 import type { Config } from "./config.ts";
-import { partnerNodes } from "./averaging.ts";
+import { partnerNodes } from "./averaging_layout.ts";
 import type { BatchSource } from "./batch_source.ts";
 import type { RunHost } from "./events.ts";
 import { meetPeers } from "./meet_peers.ts";
 import { moveAside } from "./metrics_files.ts";
 import { inModelFile } from "./model_file.ts";
+import { checkNodeFile } from "./node_check.ts";
 import { exists, NodeData, nodeFile, readJson, stageFiles } from "./node_data.ts";
 import type { NodeFile } from "./node_data.ts";
 import { openStage } from "./open_stage.ts";
@@ -20,10 +20,13 @@ import type { StageSettings } from "./open_stage.ts";
 import type { ProvideRequest } from "./requests.ts";
 import { RunData } from "./run_data.ts";
 import { plannedLoss } from "./plan_files.ts";
+import { checkPlannedModel } from "./planned_model.ts";
 import type { RunTerms } from "./run_terms.ts";
+import { RunTrace, traceFile } from "./run_trace.ts";
 import { ShardedSource, shareOf } from "./sharded_source.ts";
 import { readStage, saveState } from "./stage_files.ts";
 import type { SavedState, StoredStage } from "./stage_files.ts";
+import { automaticThreads } from "./threads.ts";
 import { settingsOf, termsOf, trainStage } from "./train_stage.ts";
 import type { StageProgress } from "./train_stage.ts";
 
@@ -82,6 +85,7 @@ export async function provide(request: ProvideRequest, host: RunHost): Promise<v
   const terms = node.stage === 0 && source !== undefined && data !== undefined
     ? runTerms(provider, settings, source, data)
     : undefined;
+  using trace = request.trace === true ? openTrace(provider, host) : undefined;
   try {
     await trainStage({
       node: node.name,
@@ -94,6 +98,7 @@ export async function provide(request: ProvideRequest, host: RunHost): Promise<v
       terms,
       metrics: metricsFolder(provider),
       host,
+      trace,
       save: async (progress) => {
         if (config.save) await save(files.trained, { ...progress, complete: true });
       },
@@ -119,6 +124,11 @@ export async function provide(request: ProvideRequest, host: RunHost): Promise<v
   }
 }
 
+function openTrace({ node, folder }: Provider, { emit }: RunHost): RunTrace {
+  const { name, rank: cluster, stage, cluster_length: stages } = node;
+  return new RunTrace(traceFile(folder, name), { node: name, cluster, stage, stages }, emit);
+}
+
 async function checkUntrained(file: string): Promise<void> {
   if (!await exists(file)) return;
   throw new RavnError(
@@ -141,13 +151,17 @@ async function readProvider(
   const config = await readConfig(file, set);
   const home = dirname(file);
   const data = new NodeData(home);
+  const own = data.node(name);
   const node = await readJson(
-    data.node(name),
+    own,
     nodeFile,
     `run ravn clusterize first, or see node_data/nodes/ for the names`,
   );
+  await checkPlannedModel(data, config.model, { file: own, content: node });
   const folder = join(home, node.template_path);
-  return { node, config, stage: await readStage(folder), folder, home };
+  const stage = await readStage(folder);
+  checkNodeFile(own, node, name, stage.manifest);
+  return { node, config, stage, folder, home };
 }
 
 /** Refuses to override what the stage's graphs were made for. */
@@ -161,19 +175,13 @@ function checkOverrides(set: NonNullable<ProvideRequest["set"]>): void {
   );
 }
 
-/**
- * Threads asked for, or twice this node's share of the cores: while a stage waits for others they
- * would lie idle, and threads that wait do not spin. On two cores, three stages of the digits CNN
- * and of a perceptron ran 1.1 times as fast with two threads each as with one.
- */
+/** Threads asked for, or as many as suit a node with its neighbours on one host. */
 function threadsOf({ node, config }: Provider, asked: number | undefined): number {
   const threads = asked ?? config.threads;
   if (threads !== "auto") return threads;
   const own = node.peers.find(({ stage }) => stage === node.stage)!;
   const all = node.averaging?.clusters.flat() ?? node.peers;
-  const here = all.filter(({ address }) => onOneHost(address, own.address)).length;
-  const cores = availableParallelism();
-  return Math.min(cores, Math.ceil(2 * cores / here));
+  return automaticThreads(all.filter(({ address }) => onOneHost(address, own.address)).length);
 }
 
 function onOneHost(a: string, b: string): boolean {

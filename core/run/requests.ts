@@ -3,6 +3,8 @@
  * verb. Paths are relative to the current folder. An absent `config` means `ravn.yaml` there.
  */
 
+import type { Explanation, Objective, PlanDiff } from "../planning/mod.ts";
+
 /** Where the model is cut: equal time, equal parameters, or Ravnest's shares. */
 export const SPLITS = ["time", "params", "ravnest"] as const;
 /** One of {@link SPLITS}. */
@@ -46,12 +48,16 @@ export interface ClusterizeRequest {
    * finds best.
    */
   readonly clusters?: number | string;
+  /** What clusters are formed for; absent: `balance`. */
+  readonly objective?: Objective;
   readonly batch?: number;
   readonly seed?: number;
   readonly inFlight?: number;
   readonly recompute?: Recompute;
   /** Plan and report, but write nothing. */
   readonly dryRun: boolean;
+  /** Predict how fast the plan is, and what would make it faster. */
+  readonly explain: boolean;
   /** Replace a plan whose stages have been trained. */
   readonly force: boolean;
 }
@@ -68,6 +74,59 @@ export interface ClusterizeReport {
   readonly nodes: readonly string[];
   /** Files written; empty after a dry run. */
   readonly files: readonly string[];
+  /** Where it was asked for. */
+  readonly explanation?: Explanation;
+}
+
+/** Plan without writing anything, and explain the plan. */
+export interface PlanRequest extends Omit<ClusterizeRequest, "dryRun" | "explain" | "force"> {
+  /** A plan to compare with. */
+  readonly diff?: string;
+}
+
+/** A plan, its predicted speed, and what would make it faster. */
+export interface PlanReport extends ClusterizeReport {
+  readonly explanation: Explanation;
+  /** From the plan that was given to this one. */
+  readonly diff?: PlanDiff;
+}
+
+/** Measure this node and its links, and write what was found into the node file. */
+export interface ProbeRequest {
+  /** Which node this is; absent: the only one of this machine. */
+  readonly name?: string;
+  readonly config?: string;
+  /** The node file. */
+  readonly nodes: string;
+  /** Secret that all who probe know; absent: that of `node_data/probe_token`. */
+  readonly token?: string;
+  /** How long the other nodes are waited for; absent: the configuration's. */
+  readonly timeout_s?: number;
+}
+
+/** What `probe` found. Rates are in Mbit/s (10⁶ bits), memory in MB (2²⁰ bytes). */
+export interface ProbeReport {
+  readonly node: string;
+  readonly cores: number;
+  readonly memory_mb: number;
+  /** All operators of the model, forward and backward, for one micro-batch. */
+  readonly operators_ms: number;
+  readonly links: readonly ProbedLinkRow[];
+  readonly missing: readonly { readonly node: string; readonly why: string }[];
+  /** The node file that was written. */
+  readonly file: string;
+}
+
+/** A link that was measured, and the speed of the node behind it relative to this one. */
+export interface ProbedLinkRow {
+  readonly node: string;
+  readonly address: string;
+  readonly via: string;
+  readonly out_mbps: number;
+  readonly in_mbps: number;
+  /** One way. */
+  readonly latency_ms: number;
+  readonly speed?: number;
 }
 
 /** Train one stage as one node of the plan. */
@@ -88,6 +147,8 @@ export interface ProvideRequest {
   readonly token?: string;
   /** How long to wait for peers. */
   readonly timeout_s?: number;
+  /** Write down what the node does, for `trace`. */
+  readonly trace?: boolean;
 }
 
 /** Train the whole plan on this machine. */
@@ -101,6 +162,8 @@ export interface TrainRequest {
   /** Absent: the configuration's. */
   readonly device?: DeviceName;
   readonly threads?: number;
+  /** Write down what each node does, for `trace`. */
+  readonly trace?: boolean;
 }
 
 /** How a training run ended. */

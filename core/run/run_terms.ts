@@ -47,6 +47,9 @@ const KEYS: Readonly<Record<keyof StageSettings, string>> = {
   clip: "clip",
   learningRate: "lr_schedule",
   seed: "seed",
+  outer: "outer",
+  averageOptimizer: "average_optimizer",
+  compression: "compression",
   shuffle: "data.shuffle",
 };
 

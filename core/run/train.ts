@@ -6,6 +6,8 @@ import { evaluate } from "./evaluate.ts";
 import type { RunHost } from "./events.ts";
 import { fuse, readPlan } from "./fuse.ts";
 import { exists, NodeData } from "./node_data.ts";
+import { PlanTraffic } from "./plan_traffic.ts";
+import { checkPlannedModel } from "./planned_model.ts";
 import { ProviderProcess } from "./provider_process.ts";
 import type { ProviderFailure } from "./provider_process.ts";
 import type { TrainReport, TrainRequest } from "./requests.ts";
@@ -80,7 +82,9 @@ async function firstFailure(
 }
 
 async function trainPlan({ request, config, home, out, host }: LocalTraining): Promise<string[]> {
-  const plan = await readPlan(new NodeData(home));
+  const data = new NodeData(home);
+  const plan = await readPlan(data);
+  await checkPlannedModel(data, config.model);
   const names = plan.clusters.flatMap(({ stages }) => stages.map(({ name }) => name));
   const arguments_ = [
     ...(request.config === undefined ? [] : ["--config", request.config]),
@@ -88,13 +92,17 @@ async function trainPlan({ request, config, home, out, host }: LocalTraining): P
     ...(request.device === undefined ? [] : ["--device", request.device]),
     ...request.set.flatMap(([key, value]) => ["--set", `${key}=${value}`]),
     ...(request.force ? ["--force"] : []),
+    ...(request.trace ? ["--trace"] : []),
   ];
-  const providers = names.map((name) => new ProviderProcess(name, arguments_, host));
+  const traffic = new PlanTraffic();
+  const gathered = traffic.gather(host);
+  const providers = names.map((name) => new ProviderProcess(name, arguments_, gathered));
   const failure = await firstFailure(providers, host.signal);
   if (host.signal.aborted) throw new RavnError("stopped by the user", { exitCode: 130 });
   if (failure !== undefined) {
     throw new RavnError(failure.message, { exitCode: failure.exitCode });
   }
+  await traffic.tell(plan, home, host);
   if (!config.save) return [];
   const files: string[] = [];
   for (const { id } of plan.clusters) {

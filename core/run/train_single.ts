@@ -4,7 +4,6 @@ import { Runtime } from "../runtime/mod.ts";
 import type { Device } from "../runtime/mod.ts";
 import { buildPrograms, checkGroups, masksFor } from "../training/mod.ts";
 import type { StageProgram } from "../training/mod.ts";
-import { labelsOf } from "./clusterize.ts";
 import { withTensors, writeTrained } from "./fuse.ts";
 import { timeFormulations } from "./formulation_times.ts";
 import { inModelFile, loadModel, sizesOfData } from "./model_file.ts";
@@ -13,9 +12,14 @@ import { moveAside } from "./metrics_files.ts";
 import { exists, NodeData } from "./node_data.ts";
 import { openStage } from "./open_stage.ts";
 import { RunData } from "./run_data.ts";
+import { RunTrace, traceFile } from "./run_trace.ts";
+import { labelsOf } from "./prepare_plan.ts";
 import { saveState, storedStage } from "./stage_files.ts";
 import type { LocalTraining } from "./train.ts";
 import { settingsOf, termsOf, trainStage } from "./train_stage.ts";
+
+/** Who this process is in a trace. */
+const SINGLE = { node: "single", cluster: 0, stage: 0, stages: 1 } as const;
 
 /** The whole model as one stage. */
 async function wholeProgram(
@@ -78,6 +82,9 @@ export async function trainSingle(o: LocalTraining): Promise<string[]> {
     warn: (message) => host.emit({ event: "warning", message }),
   });
   let files: string[] = [];
+  using trace = request.trace === true
+    ? new RunTrace(traceFile(home, SINGLE.node), SINGLE, host.emit)
+    : undefined;
   await trainStage({
     node: "this process",
     stored,
@@ -88,6 +95,7 @@ export async function trainSingle(o: LocalTraining): Promise<string[]> {
     terms: termsOf(config, settings, { source, batchSize: config.batch_size }),
     metrics: home,
     host,
+    trace,
     save: async () => {
       if (!config.save) return;
       const graph = withTensors(model.whole, await stage.tensors(), model.file);

@@ -1,16 +1,21 @@
 import type { Schedule } from "../pipeline/mod.ts";
 import type { Link } from "../../transport/mod.ts";
+import { reduceDelayOf } from "./averaging_schema.ts";
+import type { AveragingOptions } from "./averaging.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { microBatchesOf } from "./config.ts";
 import type { Config } from "./config.ts";
-import type { RunHost } from "./events.ts";
+import type { LinkBytes, RunHost } from "./events.ts";
 import { LeafReport } from "./leaf_report.ts";
 import { MetricsFiles } from "./metrics_files.ts";
 import type { OpenStage, StageSettings } from "./open_stage.ts";
+import { packedLinks } from "./packed_link.ts";
 import type { AveragingTerms, RunTerms } from "./run_terms.ts";
+import type { RunTrace } from "./run_trace.ts";
 import type { StoredStage } from "./stage_files.ts";
 import { StageRun } from "./stage_run.ts";
-import type { StageObserver, StageRunOptions } from "./stage_run.ts";
+import type { StageObserver } from "./stage_observer.ts";
+import { tracedLinks } from "./traced_link.ts";
 
 /** How far a stage has come. */
 export interface StageProgress {
@@ -29,13 +34,15 @@ export interface StageTraining {
   /** Links to all stages it exchanges tensors with; none where it is the only one. */
   readonly links: ReadonlyMap<number, Link>;
   /** How and with whom it averages, where there are other clusters. */
-  readonly averaging?: NonNullable<StageRunOptions["averaging"]> | undefined;
+  readonly averaging?: Pick<AveragingOptions, "layout" | "links"> | undefined;
   readonly source: BatchSource | undefined;
   /** On the root: what the run consists of. */
   readonly terms: RunTerms | undefined;
   /** Folder for the metrics, where this is the last stage. */
   readonly metrics: string;
   readonly host: RunHost;
+  /** Where to write down what the stage does, if anywhere. */
+  readonly trace?: RunTrace | undefined;
   /** Saves the stage, once it has made all updates. */
   readonly save: (progress: StageProgress) => Promise<void>;
   /** Called when the run breaks off, with what there is by then. */
@@ -55,6 +62,9 @@ export function settingsOf(
     clip: config.clip,
     learningRate: config.lr_schedule,
     seed: config.seed,
+    outer: config.outer,
+    averageOptimizer: config.average_optimizer,
+    compression: config.compression,
     shuffle: config.data.shuffle,
   };
 }
@@ -70,7 +80,7 @@ export function termsOf(
     readonly averaging?: AveragingTerms | undefined;
   },
 ): RunTerms {
-  const { reduce_delay } = config;
+  const reduce_delay = reduceDelayOf(config);
   const every = config.reduce_every === "epoch" ? 0 : config.reduce_every;
   return {
     ...(o.averaging === undefined ? {} : { averaging: o.averaging }),
@@ -98,6 +108,7 @@ export async function trainStage(o: StageTraining): Promise<void> {
   const { executor, weights, versions, rate } = o.stage;
   await using files = manifest.head && await MetricsFiles.create(o.metrics);
   const report = files && new LeafReport({
+    node: o.node,
     head: manifest.head!,
     executor,
     files,
@@ -105,6 +116,12 @@ export async function trainStage(o: StageTraining): Promise<void> {
     now_ms: () => performance.now(),
   });
   const progress: StageProgress = { run_id: "", updates: 0 };
+  const { averaging } = o;
+  const links = packedLinks(tracedLinks(o.links, o.trace), {
+    node: o.node,
+    manifest,
+    compression: o.settings.compression,
+  });
   const run = new StageRun({
     node: o.node,
     manifest,
@@ -113,8 +130,14 @@ export async function trainStage(o: StageTraining): Promise<void> {
     versions,
     rate,
     settings: o.settings,
-    links: o.links,
-    ...(o.averaging === undefined ? {} : { averaging: o.averaging }),
+    links,
+    ...(averaging === undefined ? {} : {
+      averaging: {
+        ...averaging,
+        links: tracedLinks(averaging.links, o.trace),
+        initial: o.stored.tensors,
+      },
+    }),
     ...(o.source === undefined ? {} : { source: o.source }),
     observer: observe(o, report, progress),
     signal: o.host.signal,
@@ -124,21 +147,34 @@ export async function trainStage(o: StageTraining): Promise<void> {
     await o.save(progress);
     await run.leave();
     report?.ended();
+    tellTraffic(o.host, report, [...links.values()].flatMap(({ sent }) => sent));
   } catch (thrown) {
     if (progress.updates > 0) await o.broken(progress);
     throw thrown;
   }
 }
 
+/** Tells what the stage has sent, where there was anybody to send to. */
+function tellTraffic(
+  host: RunHost,
+  report: LeafReport | undefined,
+  links: readonly LinkBytes[],
+): void {
+  if (links.length === 0) return;
+  if (report !== undefined) report.traffic(links);
+  else host.emit({ event: "traffic", links });
+}
+
 /** Counts updates and tells of lost peers, beside what the last stage reports. */
 function observe(
-  { node, host }: StageTraining,
+  { node, host, trace }: StageTraining,
   report: LeafReport | undefined,
   progress: StageProgress,
 ): StageObserver {
   return {
     begun(calendar, terms) {
       progress.run_id = terms.run_id;
+      trace?.begun(terms.run_id);
       report?.begun(calendar);
     },
     loss: (place, loss) => report?.loss(place, loss),
@@ -147,8 +183,13 @@ function observe(
       report?.updated(update, rate);
     },
     validated: (step, slot, samples, loss) => report?.validated(step, slot, samples, loss),
+    averaged(average) {
+      if (report !== undefined) report.averaged(average);
+      else host.emit({ event: "average", node, ...average });
+    },
     lost({ nodeId, address }, expected) {
       host.emit({ event: "lost", node, peer: nodeId, address, expected });
     },
+    ...(trace && { ran: (work, begin, end) => trace.ran(work, begin, end) }),
   };
 }

@@ -5,10 +5,12 @@ import type { Place, Syntax } from "./syntax.ts";
 const PURE = [
   "core/autodiff/",
   "core/collective/",
+  "core/compression/",
   "core/consensus/",
   "core/onnx/",
   "core/pipeline/",
   "core/planning/",
+  "core/simulation/",
 ];
 
 /** What a pure room may not touch besides `Deno` and `node:`. */
