@@ -38,7 +38,8 @@ const PROBLEMS: Readonly<Record<string, () => Problem>> = {
     ...{ model: "mlp", batch: 128, samples: 2560 },
     keys: ["epochs: 40"],
   }),
-  "pipeline/gpt": () => gpt(8),
+  // More in flight than stages: while one waits for a core or a message, another has work.
+  "pipeline/gpt": () => gpt(8, ["in_flight: 5"]),
   "pipeline/gpt_1f1b": () => ({
     ...gpt(8 * MICRO_BATCHES, ["schedule: 1f1b", `micro_batches: ${MICRO_BATCHES}`]),
     ideal: MICRO_BATCHES / (MICRO_BATCHES + PROVIDERS - 1),
