@@ -3,6 +3,7 @@
  * the minute that it may take. The argument names the bench.
  */
 import { simulate } from "../core/run/simulate.ts";
+import { SIMULATED } from "../core/run/simulate_requests.ts";
 
 const NODES = 1000;
 const STEPS = 100;
@@ -10,18 +11,7 @@ const MOST_S = 60;
 
 async function main(bench: string): Promise<void> {
   const begin = performance.now();
-  const report = await simulate({
-    nodes: NODES,
-    seed: 0,
-    steps: STEPS,
-    updateFrequency: 1,
-    reduceDelay: 0,
-    overhead: 0,
-    latency: 0.5,
-    noise: 0.05,
-    jitter: 0.2,
-    faults: [],
-  });
+  const report = await simulate({ ...SIMULATED, nodes: NODES, steps: STEPS });
   const seconds = (performance.now() - begin) / 1000;
   const { nodes, clusters, updates, events, steps_per_s } = report;
   const line = {

@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { EXIT, RavnError } from "../core/error.ts";
 import { SCHEDULES } from "../core/pipeline/mod.ts";
 import { OBJECTIVES } from "../core/planning/mod.ts";
+import { SIMULATED } from "../core/run/simulate_requests.ts";
 import type { SimulateReport, SimulateRequest } from "../core/run/simulate_requests.ts";
 import type { Fault } from "../core/simulation/mod.ts";
 import { killedNode, slowLink, slowNode } from "./faults.ts";
@@ -35,24 +36,39 @@ export const simulate = verb<SimulateRequest>({
         "so many made-up nodes, or a node file (default: the plan's)",
         pool,
       )
-      .option("--seed <n>", "seed of nodes, noise and jitter", wholeNumber(), 0)
-      .option("--steps <n>", "updates to simulate", count, 100)
+      .option("--seed <n>", "seed of nodes, noise and jitter", wholeNumber(), SIMULATED.seed)
+      .option("--steps <n>", "updates to simulate", count, SIMULATED.steps)
       .addOption(
         new Option("--schedule <name>", "another schedule (default: the plan's, or async)")
           .choices(SCHEDULES),
       )
       .option("--micro-batches <n>", "of a batch (default: the plan's, or 4; async 1)", count)
-      .option("--update-frequency <n>", "batches to an update", count, 1)
+      .option("--update-frequency <n>", "batches to an update", count, SIMULATED.updateFrequency)
       .option("--reduce-every <n>", "updates between averages (default: one at the end)", count)
-      .option("--reduce-delay <n>", "updates until an average is taken over", wholeNumber(), 0)
-      .option("--overhead <ms>", "of a micro-batch on a stage, besides computing", atLeastZero, 0)
-      .option("--latency <ms>", "one way, of links that were not measured", atLeastZero, 0.5)
-      .option("--noise <part>", "spread of computing times", atLeastZero, 0.05)
+      .option(
+        "--reduce-delay <n>",
+        "updates until an average is taken over",
+        wholeNumber(),
+        SIMULATED.reduceDelay,
+      )
+      .option(
+        "--overhead <ms>",
+        "of a micro-batch on a stage, besides computing",
+        atLeastZero,
+        SIMULATED.overhead,
+      )
+      .option(
+        "--latency <ms>",
+        "one way, of links that were not measured",
+        atLeastZero,
+        SIMULATED.latency,
+      )
+      .option("--noise <part>", "spread of computing times", atLeastZero, SIMULATED.noise)
       .option(
         "--jitter <part>",
         "how late messages come, in parts of the latency",
         atLeastZero,
-        0.2,
+        SIMULATED.jitter,
       )
       .option(
         "--slow <node:4x[@s-s]>",

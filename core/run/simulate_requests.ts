@@ -41,6 +41,19 @@ export interface SimulateRequest extends ModelledTraining {
   readonly trace?: string;
 }
 
+/** What is simulated where a request says nothing else. */
+export const SIMULATED = {
+  seed: 0,
+  steps: 100,
+  updateFrequency: 1,
+  reduceDelay: 0,
+  overhead: 0,
+  latency: 0.5,
+  noise: 0.05,
+  jitter: 0.2,
+  faults: [],
+} as const satisfies SimulateRequest;
+
 /** What a simulation shows. */
 export interface SimulateReport extends SimulationResult {
   /** What was simulated, in words. */

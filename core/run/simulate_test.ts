@@ -3,19 +3,10 @@ import { join } from "node:path";
 import { modelledPlan, modelledPool } from "../simulation/mod.ts";
 import { Random } from "../random.ts";
 import { simulate } from "./simulate.ts";
+import { SIMULATED } from "./simulate_requests.ts";
 import type { SimulateRequest } from "./simulate_requests.ts";
 
-const REQUEST: SimulateRequest = {
-  seed: 1,
-  steps: 20,
-  updateFrequency: 1,
-  reduceDelay: 0,
-  overhead: 0,
-  latency: 0.5,
-  noise: 0.05,
-  jitter: 0.2,
-  faults: [],
-};
+const REQUEST: SimulateRequest = { ...SIMULATED, seed: 1, steps: 20 };
 
 /** A folder with the plan and the node file of nine nodes, in two clusters. */
 async function plannedFolder(): Promise<string> {

@@ -47,6 +47,16 @@ Deno.test("the bubble of 1f1b is (p − 1) / (m + p − 1), and zb has a smaller
   assert.ok(bubble("zb") < bubble("1f1b") - 0.05);
 });
 
+Deno.test("more in flight than stages hides the time that every link takes", () => {
+  const stages = [...three(), stageWork("d")];
+  const updates = (in_flight: number) => {
+    const work = chain(stages, { schedule: "async", in_flight }, { latency_ms: 50 });
+    const { wall_ms } = simulate(inputOf([work], shapeOf(work, 200)));
+    return 200 / wall_ms;
+  };
+  assert.ok(updates(16) > 2.5 * updates(4), `${updates(16)} and ${updates(4)} updates a ms`);
+});
+
 Deno.test("time is either computed or waited away, for one cause or another", () => {
   const input = alone(chain(three(), { schedule: "async" }), { noise: 0.3, seed: 7 });
   for (const { busy_ms, waits_ms, bubble } of simulate(input).stages) {
