@@ -1,4 +1,4 @@
-import { type Extent, sameExtent } from "../onnx/mod.ts";
+import { type DType, type Extent, sameExtent } from "../onnx/mod.ts";
 import type { Operations } from "./operations.ts";
 
 /** The shape to which two shapes broadcast (the rule of NumPy: right-aligned, 1 stretches). */
@@ -27,14 +27,14 @@ export function stretchedAxes(from: readonly Extent[], to: readonly Extent[]): n
 export function reduceTo(
   emit: Operations,
   gradient: string,
-  from: readonly Extent[],
-  to: readonly Extent[],
+  o: { readonly from: readonly Extent[]; readonly to: readonly Extent[]; readonly dtype: DType },
 ): string {
+  const { from, to, dtype } = o;
   const lead = from.length - to.length;
   const axes = stretchedAxes(from, to);
   const summed = axes.filter((axis) => from[axis] !== 1);
   if (axes.length === 0) return gradient;
-  if (axes.every((axis) => axis < lead)) return emit.reduceSum(gradient, axes, false);
+  if (axes.every((axis) => axis < lead)) return emit.sumOverLeading(gradient, from, lead, dtype);
   if (lead === 0) return emit.reduceSum(gradient, axes, true);
   return emit.reshape(emit.reduceSum(gradient, summed, false), to);
 }

@@ -127,7 +127,8 @@ export class Call {
 
   /** `gradient`, which has the shape `dims`, summed back to the shape of input `i`. */
   unbroadcast(gradient: string, dims: readonly Extent[], i: number): string {
-    return reduceTo(this.emit, gradient, dims, this.dims(this.input(i)));
+    const { dtype, dims: to } = this.fact(this.input(i));
+    return reduceTo(this.emit, gradient, { from: dims, to, dtype });
   }
 
   /** The shape of a forward value at run time, taken from the gradient where that is possible. */

@@ -34,6 +34,9 @@ const TURN = 0.8;
 /** A multiply-add of a depthwise convolution. */
 const DEPTHWISE = 0.5;
 
+/** Writing an element of a sample's sum, and reading it again. */
+const SUMMING = 0.3;
+
 /** Adding columns up, compared with making them. */
 const ADDING = 0.6;
 
@@ -89,9 +92,23 @@ function columns(rows: number, map: readonly number[]): number {
   return rows * area(map) / width * (RUN_START + RUN_ELEMENT * width);
 }
 
+/** Writing the weight's gradient of one sample and adding it to the others'. */
+function summing({ channels, filters, groups, window }: ConvShape): number {
+  return SUMMING * filters * channels / groups * area(window.kernel);
+}
+
 /** A stack of products, one for each sample. */
 export function stackWork(shape: ConvShape): Work {
-  return { sample_ns: multiplications(shape) / SMALL_PRODUCT, nodes: 5, parallel: 0.95 };
+  const sample_ns = multiplications(shape) / SMALL_PRODUCT + summing(shape);
+  return { sample_ns, nodes: 8, parallel: 0.95 };
+}
+
+/** One product for all samples, which have to stand side by side. */
+export function joinedWork(shape: ConvShape): Work {
+  const { channels, filters, window } = shape;
+  const runs = (channels + filters) * (RUN_START + RUN_ELEMENT * area(window.output));
+  const product = channels * filters * area(window.output) / LARGE_PRODUCT;
+  return { sample_ns: runs + product, nodes: 6, parallel: 0.85 };
 }
 
 /** Columns by a convolution that picks elements, then a product for each sample. */
@@ -100,15 +117,15 @@ export function pickedWork(shape: ConvShape): Work {
   const k = area(window.kernel);
   const picking = channels * k * k * area(window.output) / PICKING;
   const sample_ns = columns(channels * k, window.output) + picking +
-    multiplications(shape) / SMALL_PRODUCT;
-  return { sample_ns, nodes: 7, parallel: 0.95 };
+    multiplications(shape) / SMALL_PRODUCT + summing(shape);
+  return { sample_ns, nodes: 10, parallel: 0.95 };
 }
 
 /** Columns by shifted copies, in two steps. */
 export function tappedWork(shape: ConvShape): Work {
   const { channels, window } = shape;
   const copied = channels * area(window.kernel) * area(window.output);
-  const sample_ns = copied + multiplications(shape) / SMALL_PRODUCT;
+  const sample_ns = copied + multiplications(shape) / SMALL_PRODUCT + summing(shape);
   return { sample_ns, nodes: 4 * window.kernel.reduce((sum, k) => sum + k, 0), parallel: 0.5 };
 }
 

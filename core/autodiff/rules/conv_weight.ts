@@ -7,6 +7,7 @@ import {
   bandedWork,
   correlatedWork,
   gatheredWork,
+  joinedWork,
   pickedWork,
   samplesWork,
   stackWork,
@@ -34,13 +35,20 @@ function fromChannelsLast(call: Call, gradient: string, shape: ConvShape): strin
   return asWeight(call, call.emit.transpose(stack, [0, 2, 1]));
 }
 
+/** A stack of matrices [N, rows, positions], or [N, groups, rows, positions]. */
+interface Stack {
+  readonly name: string;
+  readonly dims: readonly Extent[];
+}
+
 /**
- * Σ over samples of a[n] b[n]ᵀ for stacks [N, rows, positions]. The shorter factor is the second:
- * it is the one that has to be packed.
+ * Σ over samples of a[n] b[n]ᵀ for stacks of matrices. The shorter factor is the second: it is the
+ * one that has to be packed.
  */
-function summedProduct(call: Call, a: string, b: string, rank: number): string {
-  const o = { dtype: call.type, rankA: rank, rankB: rank, transB: true };
-  return call.emit.reduceSum(call.emit.matMul(a, b, o), [0], false);
+function summedProduct({ emit, type: dtype }: Call, a: Stack, b: Stack): string {
+  const o = { dtype, rankA: a.dims.length, rankB: b.dims.length, transB: true };
+  const dims = [...a.dims.slice(0, -1), b.dims.at(-2)!];
+  return emit.sumOverLeading(emit.matMul(a.name, b.name, o), dims, 1, dtype);
 }
 
 /**
@@ -49,7 +57,7 @@ function summedProduct(call: Call, a: string, b: string, rank: number): string {
  * becomes [N, C k, OH, OW], the order of channels and kernel elements being that of the weight, and
  * then a stack of matrices.
  */
-function pickedColumns(call: Call, { channels, groups, window }: ConvShape): string {
+function pickedColumns(call: Call, { channels, groups, window }: ConvShape): Stack {
   const { emit, type: dtype } = call;
   const k = area(window.kernel);
   const picks = new Array<number>(channels * k * k).fill(0);
@@ -71,7 +79,11 @@ function pickedColumns(call: Call, { channels, groups, window }: ConvShape): str
     group: channels,
     kernel_shape: [...lead, ...window.kernel],
   });
-  return emit.reshape(maps, stackDims(samples!, channels * k, groups, window));
+  return stackOf(call, maps, stackDims(samples!, channels * k, groups, window));
+}
+
+function stackOf({ emit }: Call, value: string, dims: readonly Extent[]): Stack {
+  return { name: emit.reshape(value, dims), dims };
 }
 
 /** [N, rows, P], or [N, g, rows/g, P] where there are groups. */
@@ -90,29 +102,49 @@ const picked: Formulation = {
     const { filters, groups, window } = shape;
     const [samples] = call.dims(call.output());
     const columns = pickedColumns(call, shape);
-    const maps = emit.reshape(dy, stackDims(samples!, filters, groups, window));
-    const rank = groups === 1 ? 3 : 4;
+    const maps = stackOf(call, dy, stackDims(samples!, filters, groups, window));
     const rows = shape.channels * area(window.kernel);
     if (rows <= filters || filters === groups) {
-      return asWeight(call, summedProduct(call, maps, columns, rank));
+      return asWeight(call, summedProduct(call, maps, columns));
     }
-    const turned = summedProduct(call, columns, maps, rank);
+    const turned = summedProduct(call, columns, maps);
     return asWeight(call, emit.transpose(turned, groups === 1 ? [1, 0] : [0, 2, 1]));
   },
 };
+
+/** x and dy of a pointwise convolution as [N, C, positions] and [N, M, positions]. */
+function pointwiseStacks(call: Call, { channels, filters, window }: ConvShape): [Stack, Stack] {
+  const [samples] = call.dims(call.output());
+  const positions = area(window.output);
+  return [
+    stackOf(call, call.input(0), [samples!, channels, positions]),
+    stackOf(call, call.dy, [samples!, filters, positions]),
+  ];
+}
 
 /** A kernel of one element needs no columns: Σ dy[n] x[n]ᵀ. */
 const pointwise: Formulation = {
   name: "pointwise",
   applies: (shape) => isPointwise(shape) && shape.groups === 1,
   cost: (shape, threads) => timeOf(stackWork(shape), threads),
-  emit: (call, { channels, filters, window }) => {
-    const { emit, dy } = call;
-    const [samples] = call.dims(call.output());
-    const positions = area(window.output);
-    const x = emit.reshape(call.input(0), [samples!, channels, positions]);
-    const maps = emit.reshape(dy, [samples!, filters, positions]);
-    return asWeight(call, summedProduct(call, maps, x, 3));
+  emit: (call, shape) => {
+    const [x, maps] = pointwiseStacks(call, shape);
+    return asWeight(call, summedProduct(call, maps, x));
+  },
+};
+
+/** The same as one product of [M, N positions] and [C, N positions], with nothing to sum up. */
+const joined: Formulation = {
+  name: "joined",
+  applies: pointwise.applies,
+  cost: (shape, threads) => timeOf(joinedWork(shape), threads),
+  emit: (call, shape) => {
+    const { emit, type: dtype } = call;
+    const [columns, rows] = pointwiseStacks(call, shape).map(({ name, dims }) =>
+      emit.reshape(emit.transpose(name, [1, 0, 2]), [dims[1]!, -1])
+    );
+    const o = { dtype, rankA: 2, rankB: 2, transB: true };
+    return asWeight(call, emit.matMul(rows!, columns!, o));
   },
 };
 
@@ -176,14 +208,16 @@ const tapped: Formulation = {
       x = emit.concat(taps.map((offset) => shifted(call, x, i + 2, offset, output[i]!)), 1);
     }
     const stacked = channels * area(kernel.slice(1));
+    const rows = stacked * kernel[0]!;
     const maps = emit.reshape(dy, [samples!, filters, size]);
     const products = Array.from({ length: kernel[0]! }, (_, k) => {
-      const rows = shifted(call, x, 2, k * dilations[0]!, output[0]!);
-      const columns = emit.reshape(rows, [samples!, stacked, size]);
+      const lines = shifted(call, x, 2, k * dilations[0]!, output[0]!);
+      const columns = emit.reshape(lines, [samples!, stacked, size]);
       const o = { dtype: call.type, rankA: 3, rankB: 3, transB: true };
       return emit.matMul(columns, maps, o);
     });
-    const sum = emit.reduceSum(emit.concat(products, 1), [0], false);
+    const all = emit.concat(products, 1);
+    const sum = emit.sumOverLeading(all, [samples!, rows, filters], 1, call.type);
     // The axis that was stacked last is the slowest: [k0, k1, .., C, M].
     return fromChannelsLast(call, emit.transpose(sum, [1, 0]), shape);
   },
@@ -202,19 +236,20 @@ const overSamples: Formulation = {
   name: "samples",
   applies: (shape) => isCorrelated(shape) && !isDepthwise(shape),
   cost: (shape, threads) => timeOf(samplesWork(shape), threads),
-  emit: (call, shape) => asWeight(call, correlatedSamples(call, shape)),
+  emit: correlatedSamples,
 };
 
 /** The ways to write the gradient of a convolution's weight. */
 export const weightFormulations: readonly Formulation[] = [
   pointwise,
+  joined,
   banded,
   gathered,
   tapped,
   picked,
   correlated,
   overSamples,
-  ...[pointwise, overSamples].flatMap((flat) => [
+  ...[pointwise, joined, overSamples].flatMap((flat) => [
     bySlices("weight", "filters", flat),
     bySlices("weight", "channels", flat),
   ]),

@@ -34,7 +34,7 @@ function affineRows(
   o: {
     readonly mean: string;
     readonly factor: string;
-    readonly shift: string | undefined;
+    readonly shift: string;
     readonly width: number;
   },
 ): string {
@@ -43,26 +43,28 @@ function affineRows(
   if (around.threads > ONE_PASS_THREADS_MAX || emit.opset < ONE_PASS_OPSET) {
     const column = (vector: string) => emit.reshape(vector, [-1, 1]);
     const rows = emit.reshape(x, [-1, width]);
-    const product = emit.mul(emit.sub(rows, column(mean)), column(factor));
-    return shift === undefined ? product : emit.add(product, column(shift));
+    return emit.add(emit.mul(emit.sub(rows, column(mean)), column(factor)), column(shift));
   }
   // Rows as the channels of one sample; a variance of 1 leaves the factor what it is.
   const channels = emit.reshape(x, [1, -1, width]);
-  const operands = [factor, shift ?? filled(call, factor, 0), mean, filled(call, factor, 1)];
+  const operands = [factor, shift, mean, filled(call, factor, 1)];
   const normal = emit.node("BatchNormalization", [channels, ...operands], { epsilon: float(0) });
   return emit.reshape(normal, [-1, width]);
 }
 
 /**
- * The gradients of y = scale x̂ + bias, normalised over rows of x whose statistics are known:
+ * The gradients of y = scale x̂ + bias, normalised over rows of x whose statistics are known, with
+ * r = inverse:
  *
  * ```text
- * dx = inverse · (scale dy − p − x̂ q),  p = mean(scale dy),  q = mean(scale dy x̂)
- * dscale = Σ dy x̂,  dbias = Σ dy
+ * dx = (r scale) dy − ((x − mean) r² q + r p)
+ * p  = mean(scale dy),  q = mean(scale dy x̂) = r (mean(scale dy x) − mean p)
+ * dscale = Σ dy x̂ = Σ r (dy x) − Σ (r mean) dy,  dbias = Σ dy
  * ```
  *
- * All sums are products of matrices with vectors, which read their operand once and write next to
- * nothing: p = dy · scale / n, q = (dy x̂) · scale / n, and Σ over rows by a row of ones.
+ * All sums are products of dy or of dy x with a vector, which read their operand once and write
+ * next to nothing; r scale is an outer product. So dy x is the only value of full size that is made
+ * beside the three of dx.
  *
  * @returns undefined where scale or bias do not have one element for each of a row
  */
@@ -72,26 +74,34 @@ export function rowGradients(call: Call, rows: NormalisedRows): AffineGradients 
   const whole = (i: number) => !call.has(i) || productOf(call.dims(call.input(i))) === width;
   if (!whole(1) || !whole(2)) return undefined;
   const x = call.input(0);
-  const [mean, inverse] = [rows.mean, rows.inverse].map((value) => emit.reshape(value, [-1]));
+  const [mean, inverse] = [rows.mean, rows.inverse].map((value) => emit.reshape(value, [-1])) as [
+    string,
+    string,
+  ];
+  const times = (a: string, b: string) => emit.node("MatMul", [a, b]);
   const dy = () => emit.reshape(call.dy, [-1, width]);
-  const product = () => {
-    const hat = affineRows(call, x, { mean: mean!, factor: inverse!, shift: undefined, width });
-    return emit.mul(dy(), hat);
-  };
-  const rowSum = (value: string, i: number) => {
-    const ones = emit.reshape(filled(call, inverse!, 1), [1, -1]);
-    return emit.reshape(emit.node("MatMul", [ones, value]), call.dims(call.input(i)));
-  };
+  const product = () => emit.reshape(emit.mul(call.dy, x), [-1, width]);
   const data = () => {
-    const scale = emit.reshape(call.input(1), [width]);
+    const scale = emit.reshape(call.input(1), [1, width]);
     const weights = emit.reshape(emit.scale(scale, type, 1 / width), [width, 1]);
-    const tilt = emit.reshape(emit.node("MatMul", [product(), weights]), [-1]);
-    const shift = emit.reshape(emit.node("MatMul", [dy(), weights]), [-1]);
-    const factor = emit.mul(tilt, inverse!);
-    const offset = affineRows(call, x, { mean: mean!, factor, shift, width });
-    const level = emit.sub(emit.mul(dy(), scale), offset);
-    const dx = emit.mul(level, emit.reshape(rows.inverse, [-1, 1]));
-    return call.reshapeLike(dx, x);
+    const level = emit.reshape(times(dy(), weights), [-1]);
+    const raw = emit.reshape(times(product(), weights), [-1]);
+    const tilt = emit.mul(emit.sub(raw, emit.mul(mean, level)), inverse);
+    const factor = emit.mul(tilt, emit.mul(inverse, inverse));
+    const shift = emit.mul(level, inverse);
+    const offset = affineRows(call, x, { mean, factor, shift, width });
+    const slope = times(emit.reshape(inverse, [-1, 1]), scale);
+    // In the shape of x to begin with: where a Reshape gives a result of the graph, it copies it.
+    const scaled = emit.mul(call.reshapeLike(slope, x), call.dy);
+    return emit.sub(scaled, call.reshapeLike(offset, x));
   };
-  return { data, scale: () => rowSum(product(), 1), bias: () => rowSum(dy(), 2) };
+  const overRows = (weights: string, a: string) => times(emit.reshape(weights, [1, -1]), a);
+  const scale = () => {
+    const raw = overRows(inverse, product());
+    const sum = emit.sub(raw, overRows(emit.mul(mean, inverse), dy()));
+    return emit.reshape(sum, call.dims(call.input(1)));
+  };
+  const bias = () =>
+    emit.reshape(overRows(filled(call, inverse, 1), dy()), call.dims(call.input(2)));
+  return { data, scale, bias };
 }

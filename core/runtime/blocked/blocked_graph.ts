@@ -1,6 +1,7 @@
 import { type Graph, intOf, type Node, stringOf } from "../../onnx/mod.ts";
 import { writeCorrelation } from "./correlated.ts";
 import { blockedFilter, kindOf, wholeGroups } from "./filters.ts";
+import { paddedWidth } from "./padded_width.ts";
 import { BLOCKED, perAxis, Rewriting } from "./rewriting.ts";
 import { isSampleChannels, writeSampleChannels } from "./sample_channels.ts";
 import { writeTransposed } from "./transposed.ts";
@@ -19,15 +20,19 @@ function writeConvolution(to: Rewriting, node: Node, block: number): boolean {
   const kind = kindOf(sizes, groups, block);
   if (kind === undefined) return false;
   const [, , height, width] = sizes;
+  const strides = perAxis(node, "strides", 2, 1);
   if (kind !== "depthwise") {
     if (height === undefined || width === undefined) return false;
     // A kernel of one element is a matrix product as it stands.
-    const strides = perAxis(node, "strides", 2, 1);
     if ([height, width, ...strides].every((n) => n === 1)) return false;
   } else if (height === undefined && width === undefined) return false;
   const { kernel_shape: _, ...rest } = node.attributes;
-  const attributes = { ...rest, group: groups };
-  const input = kind === "shallow" ? x : to.reordered(x);
+  const { maps: input, pads } = paddedWidth(
+    to,
+    { maps: kind === "shallow" ? x : to.reordered(x), pads: perAxis(node, "pads", 4, 0) },
+    { kind, channels: sizes[1]! * groups, block, kernel: width, stride: strides[1]! },
+  );
+  const attributes = { ...rest, group: groups, pads };
   const filter = blockedFilter(to, weight, sizes, kind, block);
   const inputs = bias === undefined || bias === "" ? [input, filter] : [input, filter, bias];
   const maps = to.node("Conv", inputs, attributes, BLOCKED);

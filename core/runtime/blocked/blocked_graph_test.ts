@@ -90,6 +90,21 @@ const GRAPHS: Record<string, Graph> = {
     strides: [2, 1],
     pads: [0, 1, 2, 0],
   }),
+  "5 × 5, padded": graphOf("Conv", ["batch", 16, 6, 5], [32, 16, 5, 5], { pads: [2, 2, 2, 2] }),
+  "1 × 7, padded unevenly": graphOf("Conv", ["batch", 32, 6, 9], [16, 32, 1, 7], {
+    pads: [0, 3, 0, 2],
+  }, true),
+  "3 channels, 5 × 5, padded": graphOf("Conv", ["batch", 3, 9, 9], [16, 3, 5, 5], {
+    pads: [2, 2, 2, 2],
+  }),
+  "depthwise, 5 × 5, padded": graphOf("Conv", ["batch", 32, 7, 7], [32, 1, 5, 5], {
+    group: 32,
+    pads: [2, 2, 2, 2],
+  }),
+  "transposed, 5 × 5": graphOf("ConvTranspose", ["batch", 16, 6, 7], [16, 32, 5, 5], {
+    pads: [2, 2, 2, 2],
+    output_shape: [6, 7],
+  }),
   "1 × 1 with stride": graphOf("Conv", ["batch", 16, 6, 6], [32, 16, 1, 1], { strides: [2, 2] }),
   "3 channels": graphOf("Conv", ["batch", 3, 9, 9], [16, 3, 5, 5], { strides: [2, 2] }, true),
   "depthwise": graphOf("Conv", ["batch", 32, 7, 7], [32, 1, 3, 3], {

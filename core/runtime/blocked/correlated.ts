@@ -98,7 +98,9 @@ function bySample(
   const pads = first ? [0, 0, 0, 0] : [top, left, below, right];
   const each = to.node("Conv", [maps, filters], { dilations: strides, group: all, pads }, BLOCKED);
   const rows = to.reshape(each, [samples, -1]);
-  const sum = to.node("ReduceSum", [rows, to.ints([0])], { keepdims: 0 });
+  // A product with ones takes a fraction of the time of ReduceSum over so few rows.
+  const ones = to.floats([1, samples], new Array<number>(samples).fill(1));
+  const sum = to.node("MatMul", [ones, rows]);
   return to.reshape(sum, [1, channels, taps, -1]);
 }
 

@@ -108,23 +108,66 @@ function filledUp(to: Rewriting, value: string, size: number, o: Blocks): string
   return to.node("Pad", [rows, to.ints([0, 0, missing, 0])]);
 }
 
-/** x as [c, g N / block, H, W, block], padded. A matrix is transposed in no time. */
-function imageOf(to: Rewriting, found: SampleChannels, o: Blocks): string {
+/** Channels side by side at most, and where groups give threads enough to share out. */
+const ABREAST_MAX = 8;
+const ABREAST_OF_GROUPS_MAX = 16;
+
+/** Accumulators that keep the multipliers busy, and blocks of filters that are computed at once. */
+const ACCUMULATORS = 12;
+const BLOCKS_AT_ONCE = 4;
+
+/** Positions of a map from which channels stand abreast although the accumulators are busy. */
+const POSITIONS = 64;
+
+/**
+ * How many channels of x stand side by side along the width, the kernel being dilated by as many.
+ * MLAS computes up to six neighbouring outputs at once, each of up to four blocks of filters, but a
+ * kernel's width is only 3 or 5 of them: with fewer than a dozen sums it waits for its own results.
+ */
+function abreastOf({ perGroup, filters, groups, kernel, ...o }: SampleChannels, b: Blocks): number {
+  const [, taps] = tapsOf({ kernel, ...o });
+  const blocks = Math.min(BLOCKS_AT_ONCE, filters / groups * b.merged / b.block);
+  const busy = blocks * Math.min(taps, 6) >= ACCUMULATORS;
+  if (busy && kernel[0] * kernel[1] < POSITIONS) return 1;
+  const channels = perGroup * b.merged;
+  const most = groups / b.merged > 1 ? ABREAST_OF_GROUPS_MAX : ABREAST_MAX;
+  let abreast = Math.min(most, channels);
+  while (channels % abreast !== 0) abreast--;
+  return abreast;
+}
+
+/** Height and width of the weight's kernel. */
+function tapsOf(
+  { node, map, kernel }: Pick<SampleChannels, "node" | "map" | "kernel">,
+): [number, number] {
+  const dilations = perAxis(node, "dilations", 2, 1);
+  const [high, wide] = kernel.map((size, i) => map[i]! - (size - 1) * dilations[i]!);
+  return [high!, wide!];
+}
+
+/**
+ * x as [c / a, g N / block, H, W a, block], padded, with `abreast` channels a side by side.
+ * Matrices are transposed in no time.
+ */
+function imageOf(to: Rewriting, found: SampleChannels, o: Blocks, abreast: number): string {
   const { image, pads, map, merged, ...rest } = { ...found, ...o };
   const [top, left, bottom, right] = pads;
   const [height, width] = [map[0] - top - bottom, map[1] - left - right];
   const [groups, channels] = [rest.groups / merged, rest.perGroup * merged];
   const size = groups * channels * height * width;
-  const rows = to.reshape(filledUp(to, image.source, size, o), [o.count, o.block, size]);
-  const turned = to.node("Transpose", [rows], { perm: [0, 2, 1] });
-  const stack = to.reshape(turned, [o.count, groups, channels, height * width * o.block]);
-  const sorted = o.count * groups === 1
+  const rows = filledUp(to, image.source, size, o);
+  const blocked = to.reordered(to.reshape(rows, [1, o.count * o.block, size, 1]));
+  const lines = channels / abreast;
+  const positions = height * width;
+  const stack = to.reshape(blocked, [o.count, groups, lines, abreast, positions, o.block]);
+  const sorted = abreast === 1 && [o.count, groups, lines].filter((n) => n > 1).length < 2
     ? stack
-    : to.node("Transpose", [stack], { perm: [2, 1, 0, 3] });
-  const maps = to.reshape(sorted, [channels * groups * o.count, height, width * o.block]);
-  const amounts = [0, top, left * o.block, 0, bottom, right * o.block];
+    : to.node("Transpose", [stack], { perm: [2, 1, 0, 4, 3, 5] });
+  const element = abreast * o.block;
+  const maps = to.reshape(sorted, [lines * groups * o.count, height, width * element]);
+  const amounts = [0, top, left * element, 0, bottom, right * element];
   const padded = amounts.every((n) => n === 0) ? maps : to.node("Pad", [maps, to.ints(amounts)]);
-  return to.reshape(padded, [channels, groups * o.count * o.block, ...map]);
+  return to.reshape(padded, [lines, groups * o.count * o.block, map[0], map[1] * abreast]);
 }
 
 /** dy as [M / block, N / block, P, Q, block of N, block of M]. */
@@ -138,56 +181,73 @@ function filterOf(to: Rewriting, { filter, filters, kernel }: SampleChannels, o:
 
 /** The convolution of blocked operands with the filters in front: [M, C/g, kh, kw]. */
 function blocked(to: Rewriting, found: SampleChannels, o: Blocks): string {
-  const { filters, groups, perGroup, map, kernel, node } = found;
-  const dilations = perAxis(node, "dilations", 2, 1);
-  const operands = [imageOf(to, found, o), filterOf(to, found, o)];
-  const attributes = { dilations, group: groups / o.merged };
+  const { filters, groups, perGroup, node } = found;
+  const [down, right] = perAxis(node, "dilations", 2, 1) as [number, number];
+  const abreast = abreastOf(found, o);
+  const operands = [imageOf(to, found, o, abreast), filterOf(to, found, o)];
+  const attributes = { dilations: [down, right * abreast], group: groups / o.merged };
   const maps = to.node("Conv", operands, attributes, BLOCKED);
-  const taps = kernel.map((size, i) => map[i]! - (size - 1) * dilations[i]!) as [number, number];
+  const taps = tapsOf(found);
+  const made = { filters, channels: perGroup * o.merged, taps, abreast, block: o.block };
   return o.merged === 1
-    ? filtersFirst(to, maps, { ...found, taps, block: o.block })
-    : ownOfMerged(to, maps, { filters, groups, perGroup, taps, merged: o.merged });
+    ? filtersFirst(to, maps, made)
+    : ownOfMerged(to, channelsApart(to, maps, made), { ...made, groups, merged: o.merged });
+}
+
+/** What the convolution makes: [C / a, M / block, kh, kw a, block] with a channels abreast. */
+interface Made {
+  readonly filters: number;
+  /** Channels of a group, merged ones together. */
+  readonly channels: number;
+  readonly taps: readonly [number, number];
+  readonly abreast: number;
+  readonly block: number;
+}
+
+/** [C, M / block, kh, kw, block] of it. */
+function channelsApart(to: Rewriting, maps: string, o: Made): string {
+  const { filters, channels, taps, abreast, block } = o;
+  if (abreast === 1) return maps;
+  const size = taps[0] * taps[1];
+  const stack = to.reshape(maps, [channels / abreast, filters / block, size, abreast, block]);
+  const turned = to.node("Transpose", [stack], { perm: [0, 3, 1, 2, 4] });
+  return to.reshape(turned, [channels, filters, ...taps]);
 }
 
 /**
- * [C/g, M / block, kh, kw, block] as [M, C/g, kh, kw]: long runs first, then matrices, both of
- * which ONNX Runtime transposes several times as fast as the short runs of a kernel.
+ * [M, C, kh, kw] of it: runs of blocks first, then matrices, both of which ONNX Runtime transposes
+ * several times as fast as the short runs of a kernel.
  */
-function filtersFirst(
-  to: Rewriting,
-  maps: string,
-  o: Pick<SampleChannels, "filters" | "perGroup"> & {
-    readonly taps: readonly [number, number];
-    readonly block: number;
-  },
-): string {
-  const { filters, perGroup, taps, block } = o;
+function filtersFirst(to: Rewriting, maps: string, o: Made): string {
+  const { filters, channels, taps, abreast, block } = o;
   const [count, size] = [filters / block, taps[0] * taps[1]];
-  const stack = to.reshape(maps, [perGroup, count, size * block]);
-  const turned = to.node("Transpose", [stack], { perm: [1, 0, 2] });
-  const matrices = to.reshape(turned, [count, perGroup * size, block]);
+  const lines = channels / abreast;
+  const stack = abreast === 1
+    ? to.reshape(maps, [channels, count, size * block])
+    : to.reshape(maps, [lines, count, size, abreast, block]);
+  const turned = to.node("Transpose", [stack], {
+    perm: abreast === 1 ? [1, 0, 2] : [1, 0, 3, 2, 4],
+  });
+  const matrices = to.reshape(turned, [count, channels * size, block]);
   const rows = to.node("Transpose", [matrices], { perm: [0, 2, 1] });
-  return to.reshape(rows, [filters, perGroup, ...taps]);
+  return to.reshape(rows, [filters, channels, ...taps]);
 }
 
 /** The same of merged groups, where only filters and channels of the same one belong together. */
 function ownOfMerged(
   to: Rewriting,
   maps: string,
-  o: Pick<SampleChannels, "filters" | "groups" | "perGroup"> & {
-    readonly taps: readonly [number, number];
-    readonly merged: number;
-  },
+  o: Made & { readonly groups: number; readonly merged: number },
 ): string {
-  const { filters, groups, perGroup, taps, merged } = o;
+  const { filters, groups, channels, taps, merged } = o;
   const all = to.node("ReorderOutput", [maps], { channels: filters }, BLOCKED);
-  const [wide, each] = [groups / merged, filters / groups];
+  const [wide, each, perGroup] = [groups / merged, filters / groups, channels / merged];
   const rows = Array.from({ length: perGroup * groups }, (_, i) => {
     const [channel, group] = [Math.floor(i / groups), i % groups];
     const [at, within] = [Math.floor(group / merged), group % merged];
     return ((within * perGroup + channel) * wide + at) * merged + within;
   });
-  const stack = to.reshape(all, [perGroup * merged * groups, each * taps[0] * taps[1]]);
+  const stack = to.reshape(all, [channels * groups, each * taps[0] * taps[1]]);
   const own = to.node("Gather", [stack, to.ints(rows)], { axis: 0 });
   const turned = to.reshape(own, [perGroup, filters, ...taps]);
   return to.node("Transpose", [turned], { perm: FILTERS_FIRST });

@@ -90,6 +90,20 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   "rows that nothing meets": { ...base, map: [8, 8], kernel: [2, 2], stride: 3, pad: 0 },
   "padded by reflection": { ...base, map: [6, 6], kernel: [3, 3], mode: "reflect" },
   "slices of samples": { ...base, map: [6, 5], kernel: [3, 3], slices: 3 },
+  "channels in several lines": { ...base, channels: 24, map: [6, 5], kernel: [3, 3] },
+  "enough filters to keep channels apart": {
+    ...base,
+    filters: 64,
+    map: [4, 4],
+    kernel: [3, 3],
+  },
+  "groups in several lines": {
+    ...base,
+    channels: 40,
+    groups: 2,
+    map: [5, 5],
+    kernel: [3, 3],
+  },
   "groups of whole blocks": { ...base, channels: 4, groups: 2, map: [5, 5], kernel: [3, 3] },
   "groups of half a block": { ...base, channels: 8, groups: 4, map: [5, 5], kernel: [3, 3] },
   "groups of 4 filters and stride": {

@@ -1,5 +1,6 @@
 import { intOf, intsOf, type Node } from "../../onnx/mod.ts";
 import { adjointFilter, type GroupedWeight, type Kind, kindOf, wholeGroups } from "./filters.ts";
+import { paddedWidth } from "./padded_width.ts";
 import { BLOCKED, perAxis, type Rewriting } from "./rewriting.ts";
 
 /** What one residue of the output positions along an axis takes: every stride-th position. */
@@ -97,10 +98,12 @@ export function writeTransposed(to: Rewriting, node: Node, block: number): boole
     const taps = row.taps.flatMap((i) => column.taps.map((j) => i * dims[3]! + j));
     const kernel = [row.taps.length, column.taps.length];
     const filter = adjointFilter(to, weight, { dims, kind, groups, block, taps, kernel });
-    return to.node("Conv", [dy, filter], {
-      pads: [row.begin, column.begin, row.end, column.end],
-      group: groups,
-    }, BLOCKED);
+    const { maps, pads } = paddedWidth(
+      to,
+      { maps: dy, pads: [row.begin, column.begin, row.end, column.end] },
+      { kind, channels: dims[0]!, block, kernel: kernel[1], stride: 1 },
+    );
+    return to.node("Conv", [maps, filter], { pads, group: groups }, BLOCKED);
   };
   const joined = (values: readonly string[], width: number) =>
     values.length === 1
