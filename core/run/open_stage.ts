@@ -3,12 +3,14 @@ import type { CompressionConfig } from "../compression/mod.ts";
 import type { Tensor } from "../onnx/mod.ts";
 import { VALIDATION_WINDOW, WeightVersions } from "../pipeline/mod.ts";
 import type { Calendar, Schedule } from "../pipeline/mod.ts";
-import { blockedModels, scatteredModels } from "../runtime/mod.ts";
+import { blockedModels } from "../runtime/mod.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import {
+  bytesBeside,
   DeviceExecutor,
   DeviceWeights,
   learningRate,
+  leaveRows,
   StageExecutor,
   WeightStore,
 } from "../training/mod.ts";
@@ -129,23 +131,25 @@ export async function openStage(
 
 /**
  * The stage with its graphs in the form that this machine runs fastest. Here and not where the plan
- * is made: the layout that fits is a property of the processor, and so is the number of threads.
+ * is made: the layout that fits is a property of the processor.
  */
 async function fitted(runtime: Runtime, stored: StoredStage): Promise<StoredStage> {
   if (runtime.device !== "cpu") return stored;
-  const { evaluate, threads } = runtime;
+  const { evaluate } = runtime;
   const samples = stored.manifest.batch;
-  const models = scatteredModels(stored.models, threads);
-  return { ...stored, models: await blockedModels(models, { evaluate, samples }) };
+  return { ...stored, models: await blockedModels(stored.models, { evaluate, samples }) };
 }
 
 async function openOnHost({ runtime, stored, slots, seed, ...o }: Opening): Promise<Halves> {
-  const { manifest, models, tensors: statistics } = stored;
-  const weights = new WeightStore(o.weights);
+  const { manifest, tensors: statistics } = stored;
+  const left = leaveRows(manifest, stored.models);
+  const beside = bytesBeside(left, manifest.batch);
+  const weights = new WeightStore({ ...o.weights, beside });
   const executor = await StageExecutor.open({
     runtime,
     manifest,
-    models,
+    models: left.models,
+    rowsLeft: left,
     statistics,
     weights,
     slots,

@@ -29,6 +29,14 @@ export {
   sumOfSquares,
 } from "./kernels/elementwise.ts";
 export { type DropoutMask, dropoutMask } from "./kernels/dropout.ts";
+export {
+  addRows,
+  clearRows,
+  marksBytes,
+  openRows,
+  rowNumbers,
+  type RowTable,
+} from "./kernels/rows.ts";
 export { codecKernels } from "./kernels/codecs.ts";
 export { adamGraph, adamScalarsTensor, sgdGraph, sgdScalarsTensor } from "./optimizer_graph.ts";
 export {
@@ -44,4 +52,3 @@ export {
 export { type GraphParameter, SCALARS, type UpdateGraphOptions } from "./update_graph.ts";
 export { blockedGraph } from "./blocked/blocked_graph.ts";
 export { blockedModels, blockSize } from "./blocked/block_size.ts";
-export { scatteredModels } from "./scattered_rows.ts";

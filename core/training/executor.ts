@@ -9,6 +9,8 @@ import type { SlotCounts, StageEngine, StageModels, StepOptions } from "./stage_
 import { deferredPorts, statisticPorts } from "./stage_ports.ts";
 import { StageScalars } from "./stage_scalars.ts";
 import { StageSessions } from "./stage_sessions.ts";
+import { TableGradients } from "./table_gradients.ts";
+import type { GradientGraph, RowsLeft } from "./table_rows.ts";
 import type { WeightStore } from "./weight_store.ts";
 
 /** Everything `StageExecutor.open` needs. */
@@ -16,6 +18,8 @@ export interface ExecutorOptions {
   readonly runtime: Runtime;
   readonly manifest: StageManifest;
   readonly models: StageModels;
+  /** What the graphs leave to be added to gradients; the weights have the memory for it. */
+  readonly rowsLeft?: RowsLeft | undefined;
   /** Initial running statistics by name. */
   readonly statistics: ReadonlyMap<string, Tensor>;
   readonly weights: WeightStore;
@@ -36,11 +40,18 @@ export class StageExecutor extends HostMemory implements StageEngine {
   readonly #sessions: StageSessions;
   readonly #scalars: StageScalars;
   readonly #statistics: RunningStatistics;
+  readonly #tables: TableGradients | undefined;
 
-  private constructor(options: ExecutorOptions, sessions: StageSessions) {
+  private constructor(
+    options: ExecutorOptions,
+    sessions: StageSessions,
+    tables: TableGradients | undefined,
+  ) {
     const { runtime, manifest, seed } = options;
     const left = [...manifest.outputs, ...manifest.stash, ...deferredPorts(manifest)];
-    super(options, [...left, ...statisticPorts(manifest)], sessions.reads("weights"));
+    const late = [...sessions.reads("weights"), ...tables?.reads("weights") ?? []];
+    super(options, [...left, ...statisticPorts(manifest)], new Set(late));
+    this.#tables = tables;
     this.#options = options;
     this.#sessions = sessions;
     this.#statistics = new RunningStatistics(runtime, manifest.statistics, options.statistics);
@@ -52,7 +63,9 @@ export class StageExecutor extends HostMemory implements StageEngine {
     const { runtime, manifest, models } = options;
     const memory = bytesOf(manifest) < SMALL_BYTES ? "pattern" : "shared";
     const sessions = await StageSessions.open(runtime, models, { memory });
-    return new StageExecutor(options, sessions);
+    const { rowsLeft: left, weights } = options;
+    const tables = left && new TableGradients({ runtime, weights, left, batch: manifest.batch });
+    return new StageExecutor(options, sessions, tables);
   }
 
   async forward(m: number, samples: number, weights: number): Promise<void> {
@@ -62,7 +75,7 @@ export class StageExecutor extends HostMemory implements StageEngine {
   }
 
   async backward(m: number, samples: number, weights: number, first: boolean): Promise<void> {
-    await this.#bind("backward", m, samples, weights, first)?.execute();
+    await this.#gradients("backward", m, samples, weights, first);
     if (!first && !this.#splits) this.#options.weights.accumulate();
   }
 
@@ -72,14 +85,14 @@ export class StageExecutor extends HostMemory implements StageEngine {
     weights: number,
     first: boolean,
   ): Promise<void> {
-    await this.#bind("weights", m, samples, weights, first)?.execute();
+    await this.#gradients("weights", m, samples, weights, first);
     if (!first && this.#splits) this.#options.weights.accumulate();
   }
 
   async step(m: number, samples: number, weights: number, options: StepOptions): Promise<number> {
     this.host.masks.fill(m, samples);
     this.#scalars.scale = options.scale;
-    await this.#bind("step", m, samples, weights, options.first)?.execute();
+    await this.#gradients("step", m, samples, weights, options.first);
     if (!options.first && !this.#splits) this.#options.weights.accumulate();
     this.#statistics.update((value) => this.#floats(m, value, samples), samples);
     return this.#scalars.lastLoss;
@@ -126,6 +139,24 @@ export class StageExecutor extends HostMemory implements StageEngine {
     return floatsOf(this.output(m, value, samples));
   }
 
+  /** Runs a graph that makes gradients, and adds up what it left of them. */
+  async #gradients(
+    graph: GradientGraph,
+    m: number,
+    samples: number,
+    weights: number,
+    first: boolean,
+  ): Promise<void> {
+    await this.#bind(graph, m, samples, weights, first)?.execute();
+    if (this.#tables === undefined) return;
+    const outputs = this.#sessions.session(graph)?.outputs ?? [];
+    const valueOf = (value: string) =>
+      outputs.some(({ name }) => name === value)
+        ? this.#outputValue(value, m, samples, first)
+        : this.#inputValue(value, m, samples, weights);
+    await this.#tables.add(graph, { samples, first, valueOf });
+  }
+
   #bind(
     graph: "forward" | "backward" | "weights" | "step",
     m: number,
@@ -165,6 +196,8 @@ export class StageExecutor extends HostMemory implements StageEngine {
     if (store.hasGradient(name)) return store.gradient(name, first);
     if (gradientsOut.has(name)) return gradientsOut.tensor(m, name, samples);
     if (name === manifest.head?.loss) return this.#scalars.loss;
+    const rows = this.#tables?.tensor(name, samples);
+    if (rows !== undefined) return rows;
     return outputs.tensor(m, name, samples);
   }
 
@@ -180,6 +213,7 @@ export class StageExecutor extends HostMemory implements StageEngine {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sessions[Symbol.dispose]();
     this.#scalars[Symbol.dispose]();
+    this.#tables?.[Symbol.dispose]();
     for (const buffers of Object.values(this.host)) buffers[Symbol.dispose]();
   }
 }

@@ -105,6 +105,8 @@ export const stageManifest = z.object({
    * leaves for it.
    */
   deferred: z.array(port).optional(),
+  /** Indices by which rows of parameters are taken, where the stage's graphs compute them. */
+  indices: z.array(port).optional(),
   recompute: z.boolean(),
   /** Last stage: the scalar loss, the model's output and its class labels. */
   head: z.object({

@@ -16,6 +16,8 @@ export type {
 } from "./stage_engine.ts";
 export { StageExecutor } from "./executor.ts";
 export type { ExecutorOptions } from "./executor.ts";
+export { bytesBeside, TableGradients } from "./table_gradients.ts";
+export { leaveRows } from "./table_rows.ts";
 export { WeightStore } from "./weight_store.ts";
 export type { WeightStoreOptions } from "./weight_store.ts";
 export { masksFor } from "./stage_masks.ts";

@@ -87,6 +87,14 @@ function incomingGradient(value: string, from: number): string {
   return `ravn.gradient.${from}.${value}`;
 }
 
+/** Values that nodes of a graph make, by which others take rows of some of `parameters`. */
+function computedIndices({ nodes }: Graph, parameters: readonly string[]): string[] {
+  const made = new Set(nodes.flatMap(({ outputs }) => outputs));
+  const taken = nodes.filter(({ op, inputs }) => op === "Gather" && parameters.includes(inputs[0]!))
+    .map(({ inputs }) => inputs[1]!);
+  return [...new Set(taken)].filter((value) => made.has(value));
+}
+
 class ProgramBuilder {
   readonly #input: ProgramInput;
   readonly #part: StagePart;
@@ -242,6 +250,7 @@ class ProgramBuilder {
     parameters: readonly string[],
   ): StageManifest {
     const { stage, graph } = this.#part;
+    const indices = computedIndices(graph, parameters);
     return {
       format: 1,
       stage,
@@ -264,6 +273,7 @@ class ProgramBuilder {
       ...(passes.deferred === undefined
         ? {}
         : { deferred: passes.deferred.map((value) => portOf(facts, value)) }),
+      ...(indices.length === 0 ? {} : { indices: indices.map((value) => portOf(facts, value)) }),
       recompute: this.#recomputes,
       ...(loss === undefined ? {} : { head: this.#headOf(facts, loss) }),
     };

@@ -1,9 +1,9 @@
-import { setImmediate } from "node:timers";
 import { elementCount } from "../onnx/mod.ts";
 import type { Tensor } from "../onnx/mod.ts";
 import * as kernels from "../runtime/mod.ts";
 import { Arena, floatsOf, paddedSize } from "../runtime/mod.ts";
 import type { Runtime, Value } from "../runtime/mod.ts";
+import { eventLoop } from "./event_loop.ts";
 import type { Parameter } from "./manifest.ts";
 import {
   byRule,
@@ -33,6 +33,8 @@ export interface WeightStoreOptions {
   readonly accumulates: boolean;
   /** Each element of the gradients is limited to [−clipValue, clipValue] before an update. */
   readonly clipValue?: number | undefined;
+  /** Sizes in bytes of more memory in the slab of a gradient, by the gradient's name. */
+  readonly beside?: ReadonlyMap<string, readonly number[]> | undefined;
 }
 
 /** Parameters that lie one behind the other, 64-byte aligned, with everything an update needs. */
@@ -74,20 +76,29 @@ export class WeightStore implements StageWeights {
   readonly #slices: readonly Slice[];
   readonly #bound = new Map<string, Bound>();
   readonly #gradients = new Map<string, Bound>();
+  readonly #beside = new Map<string, readonly Uint8Array[]>();
   readonly #parameters: readonly Parameter[];
 
   constructor(options: WeightStoreOptions) {
     const { runtime, parameters, initial, optimizer, versions, accumulates } = options;
+    const { beside = new Map<string, readonly number[]>() } = options;
     this.#clipValue = options.clipValue;
     this.#parameters = parameters;
     const copies = versions + 1 + (accumulates ? 1 : 0) + optimizerSlots(optimizer).length;
     const grouped = byRule(optimizer, parameters).flatMap(({ rule, parameters }) =>
       groupsOf(parameters, copies).map((list) => ({ rule, list }))
     );
-    const arena = new Arena(grouped.reduce((sum, { list }) => sum + bytesOf(list) * copies, 0));
+    const besides = [...beside.values()].flat().reduce((sum, bytes) => sum + paddedSize(bytes), 0);
+    const ofGroups = grouped.reduce((sum, { list }) => sum + bytesOf(list) * copies, 0);
+    const arena = new Arena(ofGroups + besides);
     this.#groups = grouped.map(({ rule, list }) => {
       const lengths = new Array<number>(copies).fill(bytesOf(list));
-      const arrays = arena.allocateTogether(lengths).map(floatsOf);
+      const more = list.flatMap(({ gradient }) => beside.get(gradient) ?? []);
+      const memory = arena.allocateTogether([...lengths, ...more]);
+      const arrays = memory.splice(0, copies).map(floatsOf);
+      for (const { gradient } of list) {
+        this.#beside.set(gradient, memory.splice(0, beside.get(gradient)?.length ?? 0));
+      }
       const state = arrays.slice(versions + 1 + (accumulates ? 1 : 0));
       const start = initialState(rule.config);
       // New memory is zero, and takes no room until it is written to.
@@ -145,6 +156,11 @@ export class WeightStore implements StageWeights {
   gradient(name: string, first: boolean): Value {
     const bound = this.#gradients.get(name)!;
     return first ? bound.gradient : bound.partial;
+  }
+
+  /** The memory that was asked for beside a gradient, zeroed at first. */
+  beside(gradient: string): readonly Uint8Array[] {
+    return this.#beside.get(gradient) ?? [];
   }
 
   /** Adds the gradients of a further micro-batch to those of the update. */
@@ -245,11 +261,6 @@ function placed(
     next += paddedSize(count * 4) / 4;
     return { ...parameter, begin, end: begin + count };
   });
-}
-
-/** Resolves when the event loop has gone around once. */
-function eventLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function slicesOf(group: Group): Slice[] {

@@ -29,6 +29,16 @@ export type Kernels = {
   readonly decodeBf16: (source: number, target: number, count: number) => void;
   readonly encodeInt8: (source: number, scales: number, target: number, count: number) => void;
   readonly decodeInt8: (scales: number, source: number, target: number, count: number) => number;
+  readonly openRows: (marks: number, height: number) => void;
+  readonly addRows: (
+    target: number,
+    marks: number,
+    indices: number,
+    source: number,
+    count: number,
+    width: number,
+  ) => void;
+  readonly clearRows: (target: number, marks: number, height: number, width: number) => void;
   readonly sumOfSquares: (source: number, count: number) => number;
   readonly anyNotFinite: (source: number, count: number) => number;
 };

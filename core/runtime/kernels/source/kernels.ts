@@ -12,4 +12,5 @@ export {
   encodeInt8,
 } from "./codecs";
 export { dropoutMask } from "./dropout";
+export { addRows, clearRows, openRows } from "./rows";
 export { anyNotFinite, sumOfSquares } from "./reductions";
