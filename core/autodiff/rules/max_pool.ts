@@ -2,7 +2,7 @@ import { intOf, intsOf } from "../../onnx/mod.ts";
 import type { Call } from "../call.ts";
 import { rule, type RuleEntry } from "../rule.ts";
 import { gatedByPooling } from "./pool_gate.ts";
-import { positive } from "./relu.ts";
+import { wherePositive } from "./relu.ts";
 import { SCATTER_ADD_OPSET, scatterElements } from "./scatter_elements.ts";
 import { reach, type Window, windowOf } from "./window.ts";
 
@@ -69,9 +69,9 @@ function inDisjointSets(call: Call, gradient: string, window: Window): string {
 }
 
 function pooledGradient(call: Call, kernel: readonly number[]): string {
-  const { emit, dy, type } = call;
+  const { dy, type } = call;
   const gated = gatedByPooling(call.input(0), call.around);
-  const gradient = gated ? emit.mul(dy, positive(call, call.output())) : dy;
+  const gradient = gated ? wherePositive(call, call.output()) : dy;
   const window = windowOf(call, kernel);
   // MaxUnpool takes nothing but float32.
   const single = type === "float32";

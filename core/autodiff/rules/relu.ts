@@ -2,6 +2,7 @@ import type { Call } from "../call.ts";
 import { float } from "../emit.ts";
 import { floatOf } from "../../onnx/mod.ts";
 import { rule, type RuleEntry } from "../rule.ts";
+import { meetsPole } from "./pole.ts";
 import { gatedByPooling } from "./pool_gate.ts";
 
 /** Times the smallest normal float32 it is above 1, and not infinite. */
@@ -12,12 +13,23 @@ const STEEP = 3.4e38;
  * one pass where a comparison and a cast are two with slower kernels; subnormal numbers may give
  * something between.
  */
-export function positive(call: Call, y: string): string {
+function positive(call: Call, y: string): string {
   const { emit, type } = call;
   if (type === "float32") {
     return emit.node("HardSigmoid", [y], { alpha: float(STEEP), beta: float(0) });
   }
   return emit.indicator(emit.node("Greater", [y, emit.scalar(type, 0)]), type);
+}
+
+/**
+ * dy where `y` is positive and 0 elsewhere. A product takes half the time of a choice, but makes
+ * NaN of an infinite dy where y is 0; so dy is chosen where something behind y can make it so.
+ */
+export function wherePositive(call: Call, y: string): string {
+  const { dy, emit, type, around } = call;
+  if (type === "float32" && !meetsPole(y, around)) return emit.mul(dy, positive(call, y));
+  const zero = emit.scalar(type, 0);
+  return emit.node("Where", [emit.node("Greater", [y, zero]), dy, zero]);
 }
 
 /**
@@ -27,9 +39,8 @@ export function positive(call: Call, y: string): string {
  */
 export const relu: RuleEntry = [
   rule((call) => {
-    const { dy, emit, around } = call;
     const y = call.output();
-    return [() => gatedByPooling(y, around) ? dy : emit.mul(dy, positive(call, y))];
+    return [() => gatedByPooling(y, call.around) ? call.dy : wherePositive(call, y)];
   }, { since: 6 }),
 ];
 
@@ -67,7 +78,7 @@ export const thresholdedRelu: RuleEntry = [
     const { dy, emit, type, node } = call;
     const alpha = floatOf(node, "alpha", 1);
     return [() => {
-      if (alpha >= 0) return emit.mul(dy, positive(call, call.output()));
+      if (alpha >= 0) return wherePositive(call, call.output());
       const above = emit.node("Greater", [call.input(0), emit.scalar(type, alpha)]);
       return emit.mul(dy, emit.indicator(above, type));
     }];
