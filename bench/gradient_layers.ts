@@ -5,10 +5,12 @@
 import { differentiate, trainingForm } from "../core/autodiff/mod.ts";
 import { dimsAt, elementCount, GraphBuilder, tensor, traceFacts } from "../core/onnx/mod.ts";
 import { type Graph, writeModel } from "../core/onnx/mod.ts";
-import { alignedBytes, type Binding, Runtime, scatteredModels } from "../core/runtime/mod.ts";
+import { alignedBytes, floatsOf, Runtime } from "../core/runtime/mod.ts";
 import { Random } from "../core/random.ts";
+import { openStage } from "../core/run/open_stage.ts";
+import { storedStage } from "../core/run/stage_files.ts";
 import { assemble, freeValues } from "../core/training/stage_graphs.ts";
-import { portOf } from "../core/training/mod.ts";
+import { buildPrograms, portOf } from "../core/training/mod.ts";
 import { interleave, millisecondsOf, report } from "./interleave.ts";
 import { Peer } from "./peer.ts";
 
@@ -20,45 +22,28 @@ const WIDTH = 256;
 const REPEATS = 20;
 const SEED = "dy";
 
-/** A layer by the second part of a bench's name: its graph, and what it is differentiated for. */
-interface Layer {
-  readonly graph: Graph;
-  readonly wrt: readonly string[];
-  /** Rows of the table, for an embedding. */
-  readonly rows: number;
-}
+/** Computes a layer's gradient once, reading what its forward pass left. */
+type Backward = () => void | Promise<void>;
 
-function layerNorm(): Layer {
+function layerNorm(): Graph {
   const b = new GraphBuilder("layer_norm");
   b.input("x", "float32", ["batch", LENGTH, WIDTH]);
   for (const name of ["scale", "bias"]) {
     b.initializer(name, tensor("float32", [WIDTH], new Float32Array(WIDTH).fill(1)));
   }
   b.output(b.node("LayerNormalization", ["x", "scale", "bias"]), "float32");
-  return { graph: b.build(), wrt: ["x", "scale", "bias"], rows: 0 };
+  return b.build();
 }
 
-function embedding(rows: number): Layer {
-  const b = new GraphBuilder("embedding");
-  b.input("tokens", "int64", ["batch", LENGTH]);
-  b.initializer("table", tensor("float32", [rows, WIDTH], new Float32Array(rows * WIDTH)));
-  b.output(b.node("Gather", ["table", "tokens"]), "float32");
-  return { graph: b.build(), wrt: ["table"], rows };
-}
-
-function layerOf(bench: string): Layer {
-  const name = bench.slice("gradient/".length);
-  const rows = /^embedding_(\d+)$/.exec(name)?.[1];
-  return rows === undefined ? layerNorm() : embedding(Number(rows));
-}
-
-/** The backward pass alone, reading what the forward pass left, ready to run. */
-async function backward(runtime: Runtime, { graph, wrt, rows }: Layer): Promise<Binding> {
+/** The backward graph of LayerNormalization alone. */
+async function ofLayerNorm(runtime: Runtime): Promise<Backward> {
+  const graph = layerNorm();
   const traced = await traceFacts(graph, runtime.evaluate, { batch: 2 });
   const form = trainingForm(graph, traced, { statistics: true, maskAs: "input" });
   const y = graph.outputs[0]!.name;
   const { threads } = runtime;
   const seeds = new Map([[y, SEED]]);
+  const wrt = ["x", "scale", "bias"];
   const made = differentiate({ graph: form.graph, facts: form.facts, seeds, wrt, threads });
   const facts = new Map([...form.facts, [SEED, form.facts.get(y)!]]);
   const inputs = [...freeValues(made.nodes)]
@@ -69,21 +54,12 @@ async function backward(runtime: Runtime, { graph, wrt, rows }: Layer): Promise<
     from,
   }));
   const opsets = new Map([...graph.opsets, ...made.opsets]);
-  const whole = writeModel(assemble("backward", [made], inputs, outputs, opsets));
-  const { model } = scatteredModels({ model: whole }, threads);
-  const session = await runtime.session(model!);
-  const binding = session.binding();
-  const random = new Random(1);
+  const model = writeModel(assemble("backward", [made], inputs, outputs, opsets));
+  const binding = (await runtime.session(model)).binding();
   for (const { value, dtype, dims } of inputs) {
     const size = dimsAt(dims, SAMPLES);
-    const memory = alignedBytes(elementCount(size) * (dtype === "int64" ? 8 : 4));
-    if (dtype === "int64") {
-      const tokens = new BigInt64Array(memory.buffer, memory.byteOffset, elementCount(size));
-      for (let i = 0; i < tokens.length; i++) tokens[i] = BigInt(random.integer(rows));
-    } else {
-      const floats = new Float32Array(memory.buffer, memory.byteOffset, elementCount(size));
-      for (let i = 0; i < floats.length; i++) floats[i] = random.normal();
-    }
+    const memory = alignedBytes(elementCount(size) * 4);
+    fillNormal(memory);
     binding.input(value, runtime.value(dtype, size, memory));
   }
   for (const { port } of outputs) {
@@ -91,22 +67,65 @@ async function backward(runtime: Runtime, { graph, wrt, rows }: Layer): Promise<
     const memory = alignedBytes(elementCount(size) * 4);
     binding.output(port.value, runtime.value(port.dtype, size, memory));
   }
-  return binding;
+  return () => binding.run();
+}
+
+/** The backward of a stage that is nothing but an embedding. */
+async function ofEmbedding(runtime: Runtime, rows: number): Promise<Backward> {
+  const b = new GraphBuilder("embedding");
+  b.input("tokens", "int64", ["batch", LENGTH]);
+  b.initializer("table", tensor("float32", [rows, WIDTH], new Float32Array(rows * WIDTH)));
+  const taken = b.node("Gather", ["table", "tokens"], {}, { name: "embedding" });
+  b.output(b.node("Tanh", [taken], {}, { name: "rest" }), "float32");
+  const graph = b.build();
+  const facts = await traceFacts(graph, runtime.evaluate, { batch: 2 });
+  const [program] = buildPrograms({
+    graph,
+    facts,
+    stages: [["embedding"], ["rest"]],
+    recompute: [false, false],
+    batch: SAMPLES,
+    loss: { type: "mse" },
+    labels: { dtype: "float32", dims: [{ perSample: 1 }, LENGTH, WIDTH] },
+    labelsFrom: "leaf",
+    maskAs: "input",
+    threads: runtime.threads,
+  });
+  const { executor } = await openStage(runtime, storedStage(program!), {
+    schedule: "1f1b",
+    inFlight: 1,
+    microBatches: 1,
+    updateFrequency: 1,
+    optimizer: { type: "sgd", lr: 0, momentum: 0, dampening: 0, nesterov: false, weight_decay: 0 },
+    learningRate: { type: "constant" },
+    seed: 1,
+  });
+  const random = new Random(1);
+  const tokens = executor.input(0, "tokens", SAMPLES);
+  const indices = new BigInt64Array(tokens.buffer, tokens.byteOffset, SAMPLES * LENGTH);
+  for (let i = 0; i < indices.length; i++) indices[i] = BigInt(random.integer(rows));
+  const { gradient } = program!.manifest.outputs[0]!.to[0]!;
+  fillNormal(executor.gradientIn(0, gradient!, SAMPLES));
+  return () => executor.backward(0, SAMPLES, 0, true);
+}
+
+function fillNormal(memory: Uint8Array): void {
+  const random = new Random(1);
+  const floats = floatsOf(memory);
+  for (let i = 0; i < floats.length; i++) floats[i] = random.normal();
 }
 
 async function main(bench: string): Promise<void> {
-  const layer = layerOf(bench);
+  const rows = Number(/_(\d+)$/.exec(bench)?.[1] ?? 0);
   const script = new URL("gradient_layers.py", import.meta.url);
-  const name = layer.rows === 0 ? "layer_norm" : "embedding";
-  const about = [THREADS, REPEATS, name, SAMPLES * LENGTH, WIDTH, layer.rows];
+  const name = rows === 0 ? "layer_norm" : "embedding";
+  const about = [THREADS, REPEATS, name, SAMPLES * LENGTH, WIDTH, rows];
   const peer = await Peer.start(script, about);
   if ("skipped" in peer) return report({ bench, skipped: peer.skipped });
   await using _ended = peer;
-  const binding = await backward(Runtime.open({ threads: THREADS }), layer);
-  const found = await interleave(
-    () => millisecondsOf(() => binding.run(), REPEATS),
-    () => peer.run(),
-  );
+  const runtime = Runtime.open({ threads: THREADS });
+  const backward = await (rows === 0 ? ofLayerNorm(runtime) : ofEmbedding(runtime, rows));
+  const found = await interleave(() => millisecondsOf(backward, REPEATS), () => peer.run());
   report({ bench, ...found, peer_name: peer.name, unit: "ms" });
 }
 

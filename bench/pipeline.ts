@@ -29,6 +29,10 @@ function gpt(batch: number, keys: readonly string[] = []): Problem {
   return { model, batch, samples: 512, keys: ["epochs: 1", ...keys] };
 }
 
+/**
+ * With more in flight than there are stages, one has work while another waits for a core or a
+ * message.
+ */
 const PROBLEMS: Readonly<Record<string, () => Problem>> = {
   "pipeline/digits_cnn": () => ({
     ...{ model: "digits_cnn", batch: 64, samples: 1078 },
@@ -36,9 +40,8 @@ const PROBLEMS: Readonly<Record<string, () => Problem>> = {
   }),
   "pipeline/mlp": () => ({
     ...{ model: "mlp", batch: 128, samples: 2560 },
-    keys: ["epochs: 40"],
+    keys: ["epochs: 40", "in_flight: 5"],
   }),
-  // More in flight than stages: while one waits for a core or a message, another has work.
   "pipeline/gpt": () => gpt(8, ["in_flight: 5"]),
   "pipeline/gpt_1f1b": () => ({
     ...gpt(8 * MICRO_BATCHES, ["schedule: 1f1b", `micro_batches: ${MICRO_BATCHES}`]),

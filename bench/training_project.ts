@@ -6,6 +6,7 @@ import type { Graph, Tensor } from "../core/onnx/mod.ts";
 import { Random } from "../core/random.ts";
 import { parseEvent } from "../core/run/events.ts";
 import { exampleNamed } from "../models/mod.ts";
+import { median } from "./interleave.ts";
 
 const MAIN = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
 
@@ -39,6 +40,8 @@ export interface ProjectProblem {
 export interface TrainingTime {
   readonly updates: number;
   readonly step_ms: number;
+  /** Time of an update once code is compiled and caches are warm: the first third is left out. */
+  readonly steady_ms: number;
 }
 
 /** A folder with a network, made-up data and nodes on free ports, in which ravn's verbs run. */
@@ -102,10 +105,14 @@ export class TrainingProject implements AsyncDisposable {
   /** Trains in real processes, and tells how long an update took on average. */
   async train(...flags: readonly string[]): Promise<TrainingTime> {
     const text = await this.ravn("train", "--json", ...flags);
-    for (const line of text.split("\n")) {
-      const event = parseEvent(line);
-      if (event?.event !== "end") continue;
-      return { updates: event.updates, step_ms: 1000 / event.steps_per_s };
+    const events = text.split("\n").map(parseEvent);
+    const end = events.find((event) => event?.event === "end");
+    // Each tells the mean over the last seconds.
+    const times = events.filter((event) => event?.event === "update")
+      .map(({ samples, samples_per_s }) => 1000 * samples / samples_per_s);
+    if (end !== undefined && times.length > 0) {
+      const steady_ms = median(times.slice(Math.floor(times.length / 3)));
+      return { updates: end.updates, step_ms: 1000 / end.steps_per_s, steady_ms };
     }
     throw new Error(`training told no end: ${text.slice(-300)}`);
   }

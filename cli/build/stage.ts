@@ -14,8 +14,9 @@ export interface Stage {
 }
 
 const ENTRY = fileURLToPath(new URL("../main.ts", import.meta.url));
-/** Threads are started by a module of their own, which the program looks for beside itself. */
-const WORKER = fileURLToPath(new URL("../../core/data/made/worker.ts", import.meta.url));
+/** Threads are started by modules of their own, which the program looks for beside itself. */
+const WORKERS = ["../../core/data/made/worker.ts", "../../core/run/contender.ts"]
+  .map((module) => fileURLToPath(new URL(module, import.meta.url)));
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
@@ -25,7 +26,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export async function stage(folder: string): Promise<Stage> {
   await Deno.mkdir(folder, { recursive: true });
   await bundle(folder, ["--code-splitting", ENTRY]);
-  await bundle(folder, [WORKER]);
+  for (const worker of WORKERS) await bundle(folder, [worker]);
   const library = findLibrary();
   await Deno.copyFile(library, join(folder, basename(library)));
   const files: string[] = [];

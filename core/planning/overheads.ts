@@ -5,6 +5,11 @@
 export interface Overheads {
   /** Cores that a stage keeps busy while it computes: processor time over wall time. */
   readonly cores_used: number;
+  /**
+   * Factor on the processor time of a stage while the other cores are busy with other stages, which
+   * share caches, memory or a physical core with it: 1 where none do.
+   */
+  readonly contention: number;
   /** A micro-batch on a stage, however small its graphs: order, bindings, data, reports. */
   readonly micro_batch_ms: number;
   /** What comes to that where the stage has been waiting: it is woken, and its caches are cold. */

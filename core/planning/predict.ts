@@ -21,6 +21,8 @@ export interface StageWork {
   readonly overhead_ms: number;
   /** Cores that the node keeps busy while it computes: processor time over wall time. */
   readonly cores_used: number;
+  /** Factor on its processor time while other stages keep the other cores busy; 1 unless told. */
+  readonly contention?: number;
   /** What the node's connection carries each way, Mbit/s; absent: more than its links. */
   readonly connection_mbps?: number;
   readonly memory_bytes: number;

@@ -43,6 +43,23 @@ function trafficLimits({ stages, links, micro_batches }: ClusterWork): Limit[] {
 }
 
 /**
+ * What so many cores take for the stages on them, ms. Stages that compute at the same time slow
+ * each other down, so that one after the other could be faster: that bounds what they are slowed.
+ */
+function coresTime(
+  here: readonly (StageWork & { readonly busy_ms: number })[],
+  cores: number,
+): number {
+  const sum = (of: (stage: typeof here[number]) => number) =>
+    here.reduce((ms, stage) => ms + of(stage), 0);
+  const alone_ms = sum(({ cores_used, busy_ms }) => cores_used * busy_ms) / cores;
+  if (here.length < 2) return alone_ms;
+  const together_ms =
+    sum(({ cores_used, busy_ms, contention = 1 }) => cores_used * busy_ms * contention) / cores;
+  return Math.max(alone_ms, Math.min(together_ms, sum(({ busy_ms }) => busy_ms)));
+}
+
+/**
  * What each resource bounds a step to, the tightest first: the compute of each stage, each link one
  * way, each node's connection, the cores of each machine, and under `async`, with w_s micro-batches
  * under way behind stage s, the longest over s of (way from s to the last and back) / w_s.
@@ -59,11 +76,9 @@ export function limitsOf(cluster: ClusterWork): Limit[] {
     ...trafficLimits(cluster),
   ];
   for (const [host, count] of cores) {
-    const core_ms = stages.reduce(
-      (sum, stage, s) => stage.host === host ? sum + stage.cores_used * busy[s]! : sum,
-      0,
-    );
-    limits.push({ kind: "cores", what: `cores of host ${host}`, step_ms: core_ms / count });
+    const here = stages.map((stage, s) => ({ ...stage, busy_ms: busy[s]! }))
+      .filter((stage) => stage.host === host);
+    limits.push({ kind: "cores", what: `cores of host ${host}`, step_ms: coresTime(here, count) });
   }
   if (schedule === "async") {
     const trips = stages.map((_, stage) => {

@@ -4,6 +4,8 @@ import type { Overheads } from "./overheads.ts";
 import type { Plan, PlanCluster } from "./plan_schema.ts";
 import { predict } from "./predict.ts";
 import type { ClusterWork, LinkWork, Prediction, StageWork } from "./predict.ts";
+import { stageLoad, withThreads } from "./stage_threads.ts";
+import type { StageThreads } from "./stage_threads.ts";
 
 const MIB = 2 ** 20;
 
@@ -13,6 +15,8 @@ export interface PlanPredictionTerms {
   readonly update_frequency: number;
   /** What training costs beyond its operators; nothing if absent. */
   readonly overheads?: Overheads | undefined;
+  /** Threads of the stages; as many as the operators were timed with if absent. */
+  readonly threads?: StageThreads;
   /** Whether clusters average their weights, and so wait for each other; true unless told. */
   readonly averages?: boolean;
   /** Share of its bytes in which what travels between stages is sent; 1 unless told. */
@@ -51,7 +55,7 @@ export function predictPlan(
     );
     const costed = terms.overheads === undefined
       ? work
-      : withOverheads(work, cluster, pool, terms.overheads);
+      : withOverheads(work, cluster, pool, { ...terms, overheads: terms.overheads });
     return predict({ ...costed, cores });
   });
   const speeds = clusters.map(({ samples_per_s }) => samples_per_s);
@@ -82,7 +86,7 @@ function withOverheads(
   work: ClusterWork,
   { stages }: PlanCluster,
   pool: readonly NodeConfig[],
-  overheads: Overheads,
+  { overheads, threads }: PlanPredictionTerms & { readonly overheads: Overheads },
 ): ClusterWork {
   const nodes = stages.map(({ node }) => pool[node]!);
   // On one machine they are started by a process that shows what the last stage tells.
@@ -91,15 +95,18 @@ function withOverheads(
     ...work,
     stages: work.stages.map((stage, s): StageWork => {
       const { speed } = nodes[s]!;
+      const { cores_used, contention } = overheads;
+      const here = work.stages.filter(({ host }) => host === stage.host).length;
+      const count = threads?.of(here, stageLoad(stages[s]!, stages), work.cores.get(stage.host));
+      const timed = { ...stage, cores_used, contention };
       const costed = {
-        ...stage,
+        ...(count === undefined ? timed : withThreads(timed, threads!.timed, count)),
         update_ms: overheads.update_million_ms * stages[s]!.parameter_count / 1e6 / speed,
         overhead_ms: overheadOf(s, work, overheads) / speed,
       };
       const isReported = isOneHost && s === stages.length - 1;
       const reports_ms = isReported ? overheads.report_ms / work.update_frequency / speed : 0;
-      const { cores_used } = overheads;
-      return { ...costed, cores_used: cores_used + coresFor(reports_ms, costed, work) };
+      return { ...costed, cores_used: costed.cores_used + coresFor(reports_ms, costed, work) };
     }),
     links: work.links.map((link): LinkWork => {
       const [from, to] = [nodes[link.from]!, nodes[link.to]!];

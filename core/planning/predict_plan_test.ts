@@ -10,6 +10,7 @@ const perceptron = mlp({ seed: 1 });
 const TERMS = { update_frequency: 1 };
 const OVERHEADS: Overheads = {
   cores_used: 1,
+  contention: 1,
   micro_batch_ms: 0.5,
   wake_ms: 0.0625,
   report_ms: 0,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { predict } from "./predict.ts";
+import { rateAmong } from "./predict_timeline.ts";
 import type { ClusterWork, LinkWork, StageWork } from "./predict.ts";
 
 function stage(node: number, changes: Partial<StageWork> = {}): StageWork {
@@ -101,6 +102,39 @@ Deno.test("nodes on one machine share its cores", () => {
   assert.ok(two.step_ms >= 45 && two.step_ms < 60, String(two.step_ms));
   near(predict(cluster({ stages, cores: new Map([["h", 1]]) })).step_ms, 90);
   near(predict(cluster({ stages, cores: new Map([["h", 3]]) })).step_ms, 30);
+});
+
+Deno.test("cores that are busy with other stages slow a stage down, its own do not", () => {
+  const work = stage(0, { contention: 1.5 });
+  assert.equal(rateAmong(work, 1, 2), 1);
+  near(rateAmong(work, 2, 2), 1 / 1.5);
+  // Half of the three other cores is busy.
+  near(rateAmong(work, 2.5, 4), 1 / 1.25);
+  near(rateAmong(work, 4, 2), 1 / 2 / 1.5);
+  const whole = { ...work, cores_used: 2 };
+  assert.equal(rateAmong(whole, 2, 2), 1);
+  near(rateAmong(whole, 3, 2), 2 / 3 / 1.5);
+  assert.equal(rateAmong(work, 8, Infinity), 1);
+});
+
+Deno.test("stages on one machine slow each other down while both compute", () => {
+  const of = (contention: number, backwards: readonly number[], hosts = 1) =>
+    predict(cluster({
+      stages: backwards.map((backward_ms, s) =>
+        stage(s, { host: `h${s % hosts}`, backward_ms, contention })
+      ),
+      cores: new Map([["h0", 2], ["h1", 2]]),
+    }));
+  near(of(1.5, [20, 20]).step_ms, 45);
+  near(of(1.5, [20, 20], 2).step_ms, 30);
+  near(of(1.5, [20]).step_ms, 30);
+  // Beside a short stage the long one is slowed down for part of its time only.
+  const uneven = of(1.5, [40, 0]).step_ms;
+  assert.ok(uneven > 50 && uneven < 60, String(uneven));
+  const cores = (contention: number) =>
+    of(contention, [20, 20]).limits.find(({ kind }) => kind === "cores")!.step_ms;
+  near(cores(1.5), 1.5 * cores(1));
+  near(cores(3), 60);
 });
 
 Deno.test("gpipe and 1f1b: even stages take (m + p - 1) forwards and backwards", () => {

@@ -51,6 +51,24 @@ function durationOf(operation: Operation, work: StageWork, splits: boolean): num
 }
 
 /**
+ * Speed of a stage that computes on a machine of so many cores, over its speed alone there.
+ *
+ * With u its cores and w those that all computing stages want, it has a share min(1, cores / w) of
+ * them, and its work takes 1 + (contention − 1) x times as long as alone: cores are siblings, or
+ * share caches and memory. x = (w − u) / (cores − u), at most 1, is how much of the other cores is
+ * busy; what its own threads do to each other is in its times already.
+ *
+ * @param wanted cores that all stages want which compute on the machine, this one too
+ */
+export function rateAmong(work: StageWork, wanted: number, cores: number): number {
+  const { cores_used, contention = 1 } = work;
+  const others = wanted - cores_used;
+  const left = Math.max(0, cores - cores_used);
+  const busy = others <= 0 ? 0 : Math.min(1, others / left);
+  return Math.min(1, cores / wanted) / (1 + (contention - 1) * busy);
+}
+
+/**
  * The pipeline in virtual time: each stage goes through the operations of its schedule in their
  * order, waits for what an operation needs, and shares the cores of its machine with the others.
  */
@@ -142,9 +160,10 @@ class Timeline {
       wanted.set(host, (wanted.get(host) ?? 0) + cores_used);
     }
     for (const runner of this.#runners) {
+      if (runner.left_ms === undefined) continue;
       const { host } = runner.work;
       const cores = this.#cluster.cores.get(host) ?? Infinity;
-      runner.rate = Math.min(1, cores / (wanted.get(host) ?? 1));
+      runner.rate = rateAmong(runner.work, wanted.get(host)!, cores);
     }
   }
 

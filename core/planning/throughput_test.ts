@@ -18,5 +18,8 @@ Deno.test("averaging sends 2 (n - 1) / n of the parameters every so many batches
   assert.equal(batchTime(clusters, { reduce_every: 5, update_frequency: 2 }), (20 + 4) / 2);
   // beside the training it costs nothing, unless it takes longer
   assert.equal(batchTime(clusters, { reduce_every: 10, reduce_delay: 1 }), 10);
+  // Each cluster has 10 batches of 8 of an epoch.
+  assert.equal(batchTime(clusters, { samples: 160, batch_size: 8 }), (20 + 4) / 2);
+  assert.equal(batchTime(clusters, { reduce_every: "epoch" }), 10);
   assert.equal(batchTime(clusters, { reduce_every: 1, reduce_delay: 1 }), 40);
 });

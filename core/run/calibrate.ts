@@ -17,10 +17,12 @@ import type { Runtime } from "../runtime/mod.ts";
 import { assemble, modelTensors, portOf, trainedValues } from "../training/mod.ts";
 import type { OptimizerConfig, Piece, Port, StageProgram } from "../training/mod.ts";
 import { CalibrationFile } from "./calibration_file.ts";
+import { freeMemory, usableCores } from "./machine.ts";
+import { timeContention } from "./time_contention.ts";
 import { timeOverheads } from "./time_overheads.ts";
 import type { MachineOverheads } from "./time_overheads.ts";
 import { timeTraining } from "./time_training.ts";
-import type { TrainingTime } from "./time_training.ts";
+import type { TimedTraining, TrainingTime } from "./time_training.ts";
 
 /** Runs of which the fastest counts; the first one warms up. */
 const RUNS = 5;
@@ -35,8 +37,14 @@ const LONG_MS = 100;
 /** A model whose operators take longer than this together is not timed whole. */
 const WHOLE_MS_MAX = 4_000;
 /** Steps of the whole model that count: so many that they take about this long, within bounds. */
-const STEPS_MS = 300;
-const STEPS = { least: 3, most: 40 };
+const STEPS_MS = 700;
+const STEPS = { least: 3, most: 400 };
+/** A model whose step takes longer is not trained several times at once. */
+const AT_ONCE_MS_MAX = 250;
+/** The most trainings at once by which it is found what stages take from each other. */
+const AT_ONCE_MAX = 8;
+/** Copies of the parameters in a training: weights in three versions, gradients, Adam's state. */
+const PARAMETER_COPIES = 6;
 
 /** What `calibrate` measures, and where it keeps the results. */
 export interface CalibrationOptions {
@@ -53,6 +61,8 @@ export interface CalibrationOptions {
   readonly whole: WholeModel;
   /** Whether to measure what training costs beyond its operators, too. */
   readonly overheads: boolean;
+  /** Stages that will train on this machine at the same time; 1 unless told. */
+  readonly stages_here?: number;
 }
 
 /** A model as one stage. */
@@ -97,26 +107,56 @@ export async function calibrate(options: CalibrationOptions): Promise<Calibratio
     .reduce((sum, { forward_ms, backward_ms }) => sum + forward_ms + backward_ms, 0);
   const save = () => file.save();
   if (alone_ms > WHOLE_MS_MAX) {
-    const overheads = machine && { ...machine, cores_used: runtime.threads };
+    const overheads = machine && { ...machine, cores_used: runtime.threads, contention: 1 };
     return { times: alone, ...(overheads ? { overheads } : {}), save };
   }
-  const found = await file.get("steps", `${on}, ${whole.key}`, () => {
-    const updates = Math.round(STEPS_MS / alone_ms);
-    return timeTraining({
-      runtime,
-      program: whole.program(),
-      optimizer,
-      updates: Math.min(STEPS.most, Math.max(STEPS.least, updates)),
-    });
+  const updates = Math.round(STEPS_MS / alone_ms);
+  const program = once(whole.program);
+  const training = () => ({
+    runtime,
+    program: program(),
+    optimizer,
+    updates: Math.min(STEPS.most, Math.max(STEPS.least, updates)),
   });
-  return { ...fitted(options, alone, machine, found), save };
+  const key = `${on}, ${whole.key}`;
+  const found = await file.get("steps", key, () => timeTraining(training()));
+  const isAsked = machine !== undefined && found.step_ms <= AT_ONCE_MS_MAX;
+  const together = isAsked ? trainingsAtOnce(options) : 1;
+  const contention = together === 1 ? 1 : await file.get(
+    "contention",
+    `${together} at once, ${key}`,
+    async () => ({ factor: await timeContention(shorter(training()), found, together - 1) }),
+    // A plan is worth having where threads cannot be started, too.
+  ).then(({ factor }) => factor, () => 1);
+  return { ...fitted(options, alone, machine && { ...machine, contention }, found), save };
+}
+
+/** Half as many updates: there are three such trainings. */
+function shorter(training: TimedTraining): TimedTraining {
+  return { ...training, updates: Math.max(STEPS.least, training.updates >> 1) };
+}
+
+/** The same value on every call. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** So many that all cores are busy, but no more than stages, or than find room in memory. */
+function trainingsAtOnce(
+  { runtime, graph, stages_here = 1 }: CalibrationOptions,
+): number {
+  const bytes = [...graph.initializers.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const rooms = Math.floor(freeMemory() * 2 ** 20 / 2 / (PARAMETER_COPIES * bytes));
+  const wanted = Math.max(2, usableCores() - runtime.threads + 1);
+  return Math.max(1, Math.min(stages_here, Math.floor(wanted), AT_ONCE_MAX, rooms));
 }
 
 /** The operators' times and the overheads that together give the time of the whole step. */
 function fitted(
   { graph, freeze }: CalibrationOptions,
   alone: OperatorTimes,
-  machine: MachineOverheads | undefined,
+  machine: (MachineOverheads & Pick<Overheads, "contention">) | undefined,
   { step_ms, update_ms, core_ms }: TrainingTime,
 ): Omit<Calibration, "save"> {
   const times = [...alone];

@@ -40,6 +40,7 @@ async function calibrated(cache: string, programs: string[] = []): Promise<Calib
     cache,
     whole,
     overheads: true,
+    stages_here: 2,
   });
   assert.deepEqual([...found.times.keys()], graph.nodes.map(({ name }) => name));
   return found;
@@ -54,10 +55,13 @@ Deno.test("a model is measured once, and what was measured is kept", async () =>
     for (const { forward_ms, backward_ms } of first.times.values()) {
       assert.ok(forward_ms >= 0 && backward_ms >= 0);
     }
-    const { cores_used, local, ...rest } = first.overheads!;
+    const { cores_used, contention, local, ...rest } = first.overheads!;
+    assert.ok(contention >= 1 && contention < 100);
     assert.ok(cores_used > 0 && local.bandwidth_mbps > 0 && local.latency_ms > 0);
     for (const [key, value] of Object.entries(rest)) assert.ok(value >= 0, key);
     await first.save();
+    const kept = JSON.parse(await Deno.readTextFile(cache)) as { contention: object };
+    assert.equal(Object.keys(kept.contention).length, 1);
     const second = await calibrated(cache, programs);
     assert.deepEqual([second.times, second.overheads], [first.times, first.overheads]);
     assert.equal(programs.length, 1);

@@ -11,6 +11,7 @@ const entries = {
     update_ms: milliseconds,
     core_ms: milliseconds,
   }),
+  contention: z.strictObject({ factor: z.number().min(1) }),
   machine: z.strictObject({
     micro_batch_ms: milliseconds,
     wake_ms: milliseconds,
@@ -26,6 +27,7 @@ const entries = {
 const schema = z.strictObject({
   operators: z.record(z.string(), entries.operators),
   steps: z.record(z.string(), entries.steps),
+  contention: z.record(z.string(), entries.contention),
   machine: z.record(z.string(), entries.machine),
 });
 
@@ -50,7 +52,7 @@ export class CalibrationFile {
    * @param file absent: nothing is read or kept
    */
   static async open(file: string | undefined): Promise<CalibrationFile> {
-    const empty = { operators: {}, steps: {}, machine: {} };
+    const empty = { operators: {}, steps: {}, contention: {}, machine: {} };
     if (file === undefined || !await exists(file)) return new CalibrationFile(file, empty);
     try {
       const value: unknown = JSON.parse(new TextDecoder().decode(await readWhole(file)));

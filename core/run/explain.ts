@@ -9,6 +9,7 @@ import type { RunHost } from "./events.ts";
 import { preparePlan } from "./prepare_plan.ts";
 import type { Preparation } from "./prepare_plan.ts";
 import type { PlanReport, PlanRequest } from "./requests.ts";
+import { automaticThreads } from "./threads.ts";
 
 /**
  * Plans a run as `clusterize` does, but writes nothing, and tells how fast it is expected to be and
@@ -25,13 +26,18 @@ export async function explain(request: PlanRequest, host?: RunHost): Promise<Pla
 
 /** How fast a plan is expected to be, and what would make it faster. */
 export function explanationOf(
-  { config, input, calibration }: Preparation,
+  { config, input, calibration, threads }: Preparation,
   plan: Plan,
 ): Explanation {
   const { update_frequency, reduce_every, compression } = config;
   return explainPlan(input, plan, {
     update_frequency,
     overheads: calibration?.overheads,
+    threads: {
+      timed: threads,
+      of: (here, load, cores) =>
+        config.threads === "auto" ? automaticThreads(here, load, cores) : config.threads,
+    },
     averages: reduce_every !== "never",
     packed: {
       activations: shareOf(compression.activations),

@@ -36,7 +36,7 @@ const IDLE_MS = 1;
 const AWOKEN = 20;
 
 /** What does not depend on the model. */
-export type MachineOverheads = Omit<Overheads, "cores_used">;
+export type MachineOverheads = Omit<Overheads, "cores_used" | "contention">;
 
 /**
  * Measures what a micro-batch, a message and an update cost on this machine, whatever the model:

@@ -1,6 +1,8 @@
 import process from "node:process";
+import { byteCount, dimsAt, elementCount } from "../onnx/mod.ts";
+import { Random } from "../random.ts";
 import type { Runtime } from "../runtime/mod.ts";
-import type { OptimizerConfig, Port, StageProgram } from "../training/mod.ts";
+import type { OptimizerConfig, Port, StageManifest, StageProgram } from "../training/mod.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { openStage } from "./open_stage.ts";
 import type { StageSettings } from "./open_stage.ts";
@@ -29,6 +31,8 @@ export interface TimedTraining {
   readonly updates: number;
   /** Time before each micro-batch in which nothing is done, as in a stage that waits; absent: 0. */
   readonly idle_ms?: number;
+  /** Called when the updates begin that count. */
+  readonly warm?: () => void;
 }
 
 /**
@@ -54,7 +58,7 @@ export async function timeTraining(o: TimedTraining): Promise<TrainingTime> {
     rate: () => 0,
     settings,
     links: new Map(),
-    source: new MadeUpSource(updates * manifest.batch, manifest.inputs, o.idle_ms),
+    source: new MadeUpSource(updates * manifest.batch, manifest, o.idle_ms),
     signal: new AbortController().signal,
     observer: {
       begun: () => void (begun_ms = performance.now()),
@@ -67,6 +71,7 @@ export async function timeTraining(o: TimedTraining): Promise<TrainingTime> {
           update_ms: now_ms - stepped_ms,
           core_ms: (user + system) / 1000,
         });
+        if (laps.length === WARM_UP) o.warm?.();
         used = process.cpuUsage();
         begun_ms = performance.now();
       },
@@ -112,16 +117,23 @@ export function idle(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Data that costs nothing to read: halves for floats, and zeros for integers. */
+/**
+ * Data that costs little to read: uniform from 0 to 1 for floats, and zeros and ones for the rest,
+ * which all classes, words and masks allow. Equal values could be kinder to kernels than real ones.
+ */
 class MadeUpSource implements BatchSource {
   readonly validationSamples = 0;
-  readonly #floats: ReadonlySet<string>;
+  readonly #made: ReadonlyMap<string, Uint8Array>;
   readonly #idle_ms: number;
 
-  constructor(readonly samples: number, ports: readonly Port[], idle_ms = 0) {
+  constructor(
+    readonly samples: number,
+    { inputs: ports, batch }: Pick<StageManifest, "inputs" | "batch">,
+    idle_ms = 0,
+  ) {
     this.#idle_ms = idle_ms;
-    const floats = ports.filter(({ dtype }) => dtype === "float32");
-    this.#floats = new Set(floats.map(({ value }) => value));
+    const random = new Random(1);
+    this.#made = new Map(ports.map((port) => [port.value, madeUp(port, batch, random)]));
   }
 
   ready(): Promise<void> | undefined {
@@ -129,9 +141,22 @@ class MadeUpSource implements BatchSource {
   }
 
   fill(value: string, _at: unknown, target: Uint8Array): void {
-    if (!this.#floats.has(value)) return void target.fill(0);
-    new Float32Array(target.buffer, target.byteOffset, target.byteLength / 4).fill(0.5);
+    target.set(this.#made.get(value)!);
   }
 
   fillValidation(): void {}
+}
+
+/** The bytes of a batch. */
+function madeUp({ dtype, dims }: Port, batch: number, random: Random): Uint8Array {
+  const size = dimsAt(dims, batch);
+  const count = elementCount(size);
+  if (dtype === "float32") {
+    return new Uint8Array(Float32Array.from({ length: count }, () => random.uniform()).buffer);
+  }
+  const bytes = new Uint8Array(byteCount(dtype, size));
+  // The lowest byte of a whole number comes first.
+  const width = bytes.length / count;
+  for (let i = 0; i < count; i++) bytes[i * width] = random.integer(2);
+  return bytes;
 }

@@ -1,0 +1,95 @@
+import { RavnError } from "../error.ts";
+import type { ContenderNews, ContenderOrder } from "./contender.ts";
+import { usableCores } from "./machine.ts";
+import { timeTraining } from "./time_training.ts";
+import type { TimedTraining, TrainingTime } from "./time_training.ts";
+
+/** A contender goes on for so many times the steps that are timed, so that they have company. */
+const LONGER = 1.5;
+/** Contenders must be warm, and done, within so much. */
+const DEADLINE_MS = 20_000;
+
+/**
+ * Factor on the time that cores take for a step while others do the same at the same time, on
+ * threads of this process with weights and memory of their own: what stages on one machine take
+ * from each other where cores are siblings, or share caches and memory, and what is lost where
+ * threads wait for one that another stage keeps from its core. At least 1.
+ *
+ * @param o the training that was timed alone
+ * @param alone what that took
+ * @param others how many do the same besides; at least 1
+ * @throws {RavnError} where a thread does not start, or not end
+ */
+export async function timeContention(
+  o: TimedTraining,
+  alone: TrainingTime,
+  others: number,
+): Promise<number> {
+  const { runtime: { library, threads }, program, optimizer } = o;
+  const updates = Math.ceil(LONGER * o.updates);
+  const order = { library, threads, program, optimizer, updates };
+  using contenders = new DisposableStack();
+  const started = Array.from(
+    { length: others },
+    () => contenders.use(new Contender(order)),
+  );
+  await Promise.all(started.map(({ warm }) => warm));
+  const own = await timeTraining(o);
+  const times = [own, ...await Promise.all(started.map(({ done }) => done))];
+  // A machine's speed changes within seconds: what was found before alone may be of another time.
+  const after = await timeTraining(o);
+  const core_ms = (alone.core_ms + after.core_ms) / 2;
+  const wanted = times.length * core_ms * (paceOf(alone) + paceOf(after)) / 2;
+  // What the cores would do if nobody were in another's way, over what they do.
+  const expected = Math.min(usableCores(), wanted) / core_ms;
+  return Math.max(1, expected / times.reduce((sum, time) => sum + paceOf(time), 0));
+}
+
+/** Steps a millisecond. */
+function paceOf({ step_ms, update_ms }: TrainingTime): number {
+  return 1 / (step_ms + update_ms);
+}
+
+/** A thread that trains. */
+class Contender implements Disposable {
+  readonly warm: Promise<void>;
+  readonly done: Promise<TrainingTime>;
+  readonly #worker: Worker;
+
+  constructor(order: ContenderOrder) {
+    const warm = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<TrainingTime>();
+    [this.warm, this.done] = [warm.promise, done.promise];
+    // Whoever waits for the other one hears of it there.
+    this.warm.catch(() => {});
+    this.done.catch(() => {});
+    const fail = (message: string) => {
+      const error = new RavnError(`a thread that was to train beside others failed: ${message}`);
+      warm.reject(error);
+      done.reject(error);
+    };
+    const timer = setTimeout(() => fail(`nothing in ${DEADLINE_MS / 1000} s`), DEADLINE_MS);
+    this.done.finally(() => clearTimeout(timer)).catch(() => {});
+    this.#worker = new Worker(contenderModule(), { type: "module" });
+    this.#worker.onmessage = ({ data }: MessageEvent<ContenderNews>) => {
+      if (data.type === "warm") warm.resolve();
+      else if (data.type === "done") done.resolve(data.time);
+      else fail(data.message);
+    };
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      fail(event.message);
+    };
+    this.#worker.postMessage(order);
+  }
+
+  [Symbol.dispose](): void {
+    this.#worker.terminate();
+  }
+}
+
+/** Beside the sources this is TypeScript; in a shipped program a bundled module of that name. */
+function contenderModule(): URL {
+  const name = import.meta.url.endsWith(".ts") ? "./contender.ts" : "./contender.js";
+  return new URL(name, import.meta.url);
+}
