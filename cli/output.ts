@@ -21,6 +21,10 @@ export interface TerminalOptions {
 
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
 
+/** Events that need not be told at once are told together, so often. */
+const TOGETHER_MS = 100;
+const TOGETHER_CHARACTERS_MAX = 64 * 1024;
+
 /** Moves to the start of the line and clears it. */
 const CLEAR_LINE = "\r\x1b[K";
 
@@ -33,6 +37,9 @@ export class Terminal {
   readonly verbose: boolean;
   readonly #color: boolean;
   #live = false;
+  /** Lines of events that wait to be written together. */
+  #waiting = "";
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly out: Stream, readonly err: Stream, options: TerminalOptions = {}) {
     this.json = options.json ?? false;
@@ -66,7 +73,28 @@ export class Terminal {
 
   /** One JSON object on a line of its own; nothing without `json`. */
   event(event: object): void {
-    if (this.json) this.out.write(`${JSON.stringify(event)}\n`);
+    this.eventSoon(event);
+    this.flush();
+  }
+
+  /**
+   * Like {@link event}, at the latest after 100 ms: where there are hundreds a second, each write
+   * would wake who reads them, and take a core from those who compute.
+   */
+  eventSoon(event: object): void {
+    if (!this.json) return;
+    this.#waiting += `${JSON.stringify(event)}\n`;
+    if (this.#waiting.length > TOGETHER_CHARACTERS_MAX) return this.flush();
+    this.#timer ??= setTimeout(() => this.flush(), TOGETHER_MS);
+  }
+
+  /** Writes the events that wait. Call this before the program ends. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const text = this.#waiting;
+    this.#waiting = "";
+    if (text !== "") this.out.write(text);
   }
 
   /** A line that the next one replaces; only where {@link interactive}. */
@@ -103,6 +131,7 @@ export class Terminal {
    * shown with `--verbose`; without it, anything but a RavnError says how to get one.
    */
   failure(thrown: unknown): number {
+    this.flush();
     this.clearLive();
     this.err.write(`ravn: ${oneLine(messageOf(thrown))}\n`);
     if (this.verbose && thrown instanceof Error && thrown.stack) {

@@ -20,6 +20,22 @@ Deno.test("lines are for people, events for programs", () => {
   assert.equal(programs.out.text, '{"event":"x","value":1}\n');
 });
 
+Deno.test("events that are not urgent are told together, in their order", async () => {
+  const { terminal, out } = open({ json: true });
+  const told = () => out.text.match(/(?<=")[a-e](?=")/g)?.join("") ?? "";
+  terminal.eventSoon({ event: "a" });
+  terminal.eventSoon({ event: "b" });
+  assert.equal(told(), "");
+  terminal.event({ event: "c" });
+  assert.equal(told(), "abc");
+  terminal.eventSoon({ event: "d" });
+  while (told() === "abc") await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(told(), "abcd");
+  terminal.eventSoon({ event: "e" });
+  terminal.failure(new RavnError("lost"));
+  assert.equal(told(), "abcde");
+});
+
 Deno.test("a RavnError is one line and its exit code", () => {
   const { terminal, err } = open();
   assert.equal(terminal.failure(new RavnError("no such file:\n  model.onnx")), EXIT.usage);

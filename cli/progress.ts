@@ -42,7 +42,11 @@ export class Progress {
 
   /** Takes the next event of the run. */
   accept(event: RunEvent): void {
-    if (this.#terminal.json) return this.#terminal.event(event);
+    if (this.#terminal.json) {
+      return event.event === "update"
+        ? this.#terminal.eventSoon(event)
+        : this.#terminal.event(event);
+    }
     switch (event.event) {
       case "begin":
         return this.#onBegin(event);

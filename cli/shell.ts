@@ -75,6 +75,7 @@ async function startVerb(
     if (!interrupt.signal.aborted) throw thrown;
     if (!isAbort(thrown)) terminal.warn(messageOf(thrown));
   }
+  terminal.flush();
   terminal.clearLive();
   return interrupt.signal.aborted ? EXIT.interrupted : EXIT.ok;
 }

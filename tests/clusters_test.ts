@@ -3,6 +3,7 @@
  * all-reduce between stages that are cut differently. `RAVN_SLOW=1` trains them for 100 epochs.
  */
 import assert from "node:assert/strict";
+import { parseEvent } from "../core/run/events.ts";
 import { assertOneLine } from "./assertions.ts";
 import { Project } from "./project.ts";
 import type { Configuration } from "./project.ts";
@@ -143,9 +144,21 @@ Deno.test("the optimizer's state too, and waiting for each mean", () =>
   }));
 
 Deno.test("ravn train tells how often clusters averaged; --barrier makes them wait", async () => {
-  await using project = await planned("0;1", { epochs: 2, reduce_every: 3, transport: "tcp" });
+  await using project = await planned("0,1;2", { epochs: 2, reduce_every: 3, transport: "tcp" });
   const out = await project.succeed("train", "--barrier");
   assert.match(out, /averaged 6 times, [\d.]+ ms each, of which [\d.]+ ms waiting; /);
+  const told = await Promise.all(
+    ["metrics.jsonl", "node_data/cluster_1/metrics.jsonl"].map((file) => project.lines(file)),
+  );
+  const averages = told.map((lines) =>
+    lines.map(parseEvent).flatMap((event) => event?.event === "average" ? [event.node] : [])
+  );
+  assert.deepEqual(averages, [
+    ["node_1", "node_0"].flatMap((name) => Array(6).fill(name)),
+    Array(6).fill("node_2"),
+  ]);
+  const traffic = told.map((lines) => events(lines, "traffic").length);
+  assert.deepEqual(traffic, [2, 0]);
   const delayed = await project.run(
     "train",
     "--force",

@@ -80,8 +80,10 @@ async function runs(
     );
     const scores = scoresOf(out);
     const [joined, stages] = [scores.get("loss")!, await lastValidation(folder)];
-    // A text's loss counts each batch alike while it trains, and each token afterwards.
-    assert.ok(Math.abs(joined - stages) <= 0.01 * stages, `${joined} joined, ${stages} in stages`);
+    // Text is masked by another seed when it is evaluated; the rest differs by rounding.
+    const share = name === "bert" ? 0.01 : 1e-4;
+    const off = Math.abs(joined - stages);
+    assert.ok(off <= share * (1 + stages), `${joined} joined, ${stages} in stages`);
     learned(scores);
   });
 }

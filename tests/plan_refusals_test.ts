@@ -1,4 +1,6 @@
 /** Plans that do not fit what stands beside them are refused before anything is trained. */
+import assert from "node:assert/strict";
+import { readModel, writeModel } from "../core/onnx/mod.ts";
 import { assertRefused } from "./command_line.ts";
 import { Project } from "./project.ts";
 import type { Configuration } from "./project.ts";
@@ -32,6 +34,47 @@ Deno.test("a plan for another model is refused by all that go by it", async () =
     it,
     ["fuse", "0", "--out", "again"],
     /node_data\/model\.onnx has SHA-256 \w{12}, but .*plan\.json was made for .*anew/,
+  );
+});
+
+Deno.test("a model's data files belong to the plan, and are kept for fuse", async () => {
+  await using it = await Project.make({ configuration: CONFIGURATION });
+  const file = it.path("model.onnx");
+  const graph = readModel(await Deno.readFile(file), { file });
+  const location = "data/weights.bin";
+  const { model, data } = writeModel(graph, { externalData: { threshold: 64, location } });
+  await it.write("model.onnx", model);
+  await assertRefused(
+    it,
+    ["clusterize"],
+    /model\.onnx: its data file .*weights\.bin cannot be read/,
+  );
+  await Deno.mkdir(it.path("data"));
+  await it.write(location, data);
+  await it.succeed("clusterize", "--split", "params");
+  const { external } = JSON.parse(await it.read("node_data/plan.json")).model;
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", data)).toHex();
+  assert.deepEqual(external, { [location]: hash });
+
+  const changed = data.with(-1, data.at(-1)! ^ 1);
+  await it.write(location, changed);
+  const expected =
+    /plan\.json was made for another model: data\/weights\.bin with .*model\.onnx names, has/;
+  for (const words of [PROVIDE, ["train"]]) await assertRefused(it, words, expected);
+  await Deno.remove(it.path(location));
+  await it.succeed("train");
+  const kept = `node_data/model_data/${location}`;
+  await it.write(kept, changed);
+  await assertRefused(
+    it,
+    ["fuse", "0", "--out", "again"],
+    /model_data\/data\/weights\.bin has SHA-256 \w{12}, but .*plan\.json was made for/,
+  );
+  await it.write(kept, data);
+  await it.succeed("fuse", "0", "--out", "again");
+  assert.deepEqual(
+    await Deno.readFile(it.path("again", "trained.onnx")),
+    await Deno.readFile(it.path("trained", "trained.onnx")),
   );
 });
 

@@ -1,6 +1,7 @@
 /** Several losses, clipped gradients, groups and frozen parameters, as their users use them. */
 import assert from "node:assert/strict";
 import { readModel } from "../core/onnx/mod.ts";
+import { parseEvent } from "../core/run/events.ts";
 import { answer } from "./command_line.ts";
 import { twoOutputs } from "./custom_models.ts";
 import { Project } from "./project.ts";
@@ -39,7 +40,9 @@ async function make(changes: Configuration = {}): Promise<Project> {
 async function train(project: Project, words: readonly string[] = []) {
   const out = await project.succeed("train", "--json", "--force", ...words);
   const last = JSON.parse(out.trimEnd().split("\n").at(-1)!);
+  const events = (await project.lines("metrics.jsonl")).map(parseEvent);
   return {
+    validations: events.flatMap((event) => event?.event === "validation" ? [event.loss] : []),
     losses: await project.numbers("losses.txt"),
     accuracies: await project.numbers("val_accuracies.txt"),
     metrics: last.metrics,
@@ -62,6 +65,11 @@ Deno.test("two losses of two outputs train over three processes as in one", asyn
   assert.ok(pipeline.accuracies.at(-1)! > 80, `${pipeline.accuracies}`);
   // Sevens to nines that are ignored are not counted in either.
   assert.ok(Math.abs(pipeline.metrics.accuracy - pipeline.accuracies.at(-1)!) < 0.1);
+  // One mean over all but the nines, however they lie in the batches.
+  for (const { validations, metrics } of [pipeline, single]) {
+    const off = Math.abs(validations.at(-1)! - metrics.loss) / metrics.loss;
+    assert.ok(off < 1e-5, `${validations.at(-1)} while training, ${metrics.loss} evaluated`);
+  }
   const before = readModel(twoOutputs(), { file: "before" }).initializers;
   for (const [name, { bytes }] of before) {
     const changed = !trained.initializers.get(name)!.bytes.every((byte, i) => byte === bytes[i]);

@@ -1,5 +1,5 @@
+import { type Address, dialHost, isLocal, readAddress } from "../core/address.ts";
 import { EXIT, messageOf, RavnError } from "../core/error.ts";
-import { type Address, dialHost, isLocal, parseAddress } from "./address.ts";
 import { pause, withDeadline } from "./deadline.ts";
 import { greet } from "./handshake.ts";
 import { type Limits, limitsWith } from "./limits.ts";
@@ -44,7 +44,7 @@ const PAUSE_MS_MAX = 2_000;
  */
 export async function dial(o: DialOptions): Promise<Link> {
   if (o.session.token === "") throw new RavnError("a run without a token cannot join peers");
-  const address = parseAddress(o.peer.address);
+  const address = readAddress(o.peer.address);
   const limits = limitsWith(o.limits);
   const start_ms = performance.now();
   let pause_ms = PAUSE_MS_MIN;

@@ -54,7 +54,7 @@ export class FrameWriter {
     if (this.#staged > 0) {
       from = Math.max(0, HEAD_WRITE_BYTES - this.#staged);
       if (from > 0) this.#stage(bytes.subarray(0, from));
-      await this.flush();
+      await this.flush(bytes.length > from);
     }
     await this.#write(from === 0 ? bytes : bytes.subarray(from));
   }
@@ -69,16 +69,16 @@ export class FrameWriter {
     this.#staged += bytes.length;
   }
 
-  /** Writes what has been gathered. */
-  async flush(): Promise<void> {
+  /** Writes what has been gathered. `more` where another write follows at once. */
+  async flush(more = false): Promise<void> {
     const count = this.#staged;
     this.#staged = 0;
-    if (count > 0) await this.#write(this.#staging.subarray(0, count));
+    if (count > 0) await this.#write(this.#staging.subarray(0, count), more);
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
+  async #write(bytes: Uint8Array, more = false): Promise<void> {
     for (let at = 0; at < bytes.length;) {
-      const written = await this.#conn.write(at === 0 ? bytes : bytes.subarray(at));
+      const written = await this.#conn.write(at === 0 ? bytes : bytes.subarray(at), more);
       at += written;
       this.bytesWritten += written;
     }

@@ -1,5 +1,5 @@
+import { formatAddress } from "../core/address.ts";
 import { EXIT, messageOf, RavnError } from "../core/error.ts";
-import { formatAddress } from "./address.ts";
 import { pause, withDeadline } from "./deadline.ts";
 import { type Agreement, answer } from "./handshake.ts";
 import { type Limits, limitsWith } from "./limits.ts";

@@ -92,14 +92,15 @@ export class LocalConn implements RawConn, MemoryOffer {
     }
   }
 
-  async write(source: Uint8Array): Promise<number> {
+  async write(source: Uint8Array, more = false): Promise<number> {
     if (this.#rings === undefined) return await this.#socket.write(source);
     for (;;) {
       const rings = this.#open();
       if (this.#isEnded) throw new Deno.errors.BrokenPipe("the peer closed the connection");
       const count = rings.outgoing.write(source);
       if (count > 0) {
-        if (rings.outgoing.readerWaited()) this.#ring();
+        const isLast = !more && count === source.length;
+        if ((isLast || rings.outgoing.isFull) && rings.outgoing.readerWaited()) this.#ring();
         return count;
       }
       if (!rings.outgoing.writerWaits()) continue;

@@ -4,7 +4,6 @@
  *
  * @module
  */
-export { type Address, formatAddress, isLocal, parseAddress } from "./address.ts";
 export { dial, type DialOptions } from "./dial.ts";
 export { LIMITS, type Limits } from "./limits.ts";
 export type { Closed, Link, Receiver, Traffic } from "./link.ts";

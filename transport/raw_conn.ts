@@ -5,8 +5,12 @@
 export interface RawConn {
   /** Reads at least one byte into `target` and returns how many; null at the end. */
   read(target: Uint8Array): Promise<number | null>;
-  /** Writes at least one byte of `source` and returns how many. */
-  write(source: Uint8Array): Promise<number>;
+  /**
+   * Writes at least one byte of `source` and returns how many.
+   *
+   * @param more another write follows at once, so the peer need not be woken for this one
+   */
+  write(source: Uint8Array, more?: boolean): Promise<number>;
   /** Ends a pending read and a pending write, which then throw or return null. */
   close(): void;
   /** Memory that the connection can move to; absent where there is none. */

@@ -55,6 +55,11 @@ export class SharedRing {
     return count;
   }
 
+  /** True where nothing more can be written. */
+  get isFull(): boolean {
+    return this.#held() === CAPACITY_BYTES;
+  }
+
   /** The reader is about to wait; false where there is something to read already. */
   readerWaits(): boolean {
     Atomics.store(this.#counters, READER_WAITS, 1);
@@ -64,7 +69,7 @@ export class SharedRing {
   /** The writer is about to wait; false where there is room already. */
   writerWaits(): boolean {
     Atomics.store(this.#counters, WRITER_WAITS, 1);
-    return this.#held() === CAPACITY_BYTES;
+    return this.isFull;
   }
 
   /** True once for each time that the reader began to wait. */

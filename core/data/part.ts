@@ -19,6 +19,7 @@ import { isOneHot } from "./labels.ts";
 import { locateNpy } from "./npy.ts";
 import { openRanges, readWhole } from "./read.ts";
 import { formatOf } from "./source.ts";
+import type { TokenFolder } from "./text/kept_tokens.ts";
 import { readLines, readPairs, readWindows } from "./text/samples.ts";
 import { readTokenizer } from "./text/tokenizer.ts";
 
@@ -193,11 +194,11 @@ async function readFiles(part: DataFiles, memoryMax: number): Promise<Dataset> {
   throw new RavnError(`${column!.source}: transform takes one file of inputs, not several`);
 }
 
-async function readText(part: DataFiles): Promise<Dataset> {
+async function readText(part: DataFiles, kept?: TokenFolder): Promise<Dataset> {
   const source = part.text!;
   const tokenizer = await readTokenizer(part.tokenizer ?? "bytes");
   const blockSize = part.block_size ?? BLOCK_SIZE;
-  const options = { source, tokenizer, blockSize };
+  const options = { source, tokenizer, blockSize, kept };
   if (part.task !== "masked") {
     const { inputs, labels } = await (part.lines ? readLines(options) : readWindows(options));
     return new Dataset(new Map([["", inputs]]), new Map([["", labels]]));
@@ -214,21 +215,28 @@ async function readText(part: DataFiles): Promise<Dataset> {
   });
 }
 
+/** How data are read. */
+export interface ReadOptions {
+  /** Bytes up to which an npy file of inputs is read into memory. */
+  readonly memoryMax?: number | undefined;
+  /** Where the tokens of text are kept between starts; nowhere if absent. */
+  readonly tokens?: TokenFolder | undefined;
+}
+
 /**
  * Opens training or validation data: arrays are read into memory in the element types they are
  * stored in; pictures and masked text are made sample by sample when they are needed.
  *
  * @param training where `part` are validation data: the data whose class numbers hold
- * @param memoryMax bytes up to which an npy file of inputs is read into memory
  * @throws {RavnError} naming the file that is missing, damaged or of another length.
  */
 export async function readDataset(
   part: DataFiles,
   training?: DataFiles,
-  memoryMax: number = ARRAY_BYTES_MAX,
+  { memoryMax = ARRAY_BYTES_MAX, tokens }: ReadOptions = {},
 ): Promise<Dataset> {
   if (part.images !== undefined) return await readImages(part, training);
-  if (part.text !== undefined) return await readText(part);
+  if (part.text !== undefined) return await readText(part, tokens);
   return await readFiles(part, memoryMax);
 }
 
@@ -238,6 +246,8 @@ export interface LabelShape {
   readonly dtype: DType;
   /** Shape of one sample. */
   readonly dims: readonly number[];
+  /** Number of samples. */
+  readonly count: number;
   /** Each sample is a vector of one 1 and otherwise 0. */
   readonly oneHot: boolean;
 }
@@ -256,10 +266,10 @@ export async function labelShapes(part: DataFiles): Promise<ReadonlyMap<string, 
   const shapes = new Map<string, LabelShape>();
   for (const [name, column] of labels.labels) {
     const { source, dtype, dims } = column;
-    shapes.set(name, { source, dtype, dims, oneHot: isOneHot(column) });
+    shapes.set(name, { source, dtype, dims, count: labels.count, oneHot: isOneHot(column) });
   }
   for (const { name, source, dtype, dims } of labels.made?.labels ?? []) {
-    shapes.set(name, { source, dtype, dims, oneHot: false });
+    shapes.set(name, { source, dtype, dims, count: labels.count, oneHot: false });
   }
   return shapes;
 }

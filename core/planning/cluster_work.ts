@@ -1,6 +1,6 @@
 import { splitsBackward } from "../pipeline/mod.ts";
-import type { Address } from "./address.ts";
-import { sameHost } from "./address.ts";
+import type { Address } from "../address.ts";
+import { sameHost } from "../address.ts";
 import { connectionRate, wayBetween } from "./links.ts";
 import type { NodeConfig } from "./node_configs.ts";
 import type { Plan, PlanStage } from "./plan_schema.ts";

@@ -79,18 +79,22 @@ export function diffPlans(before: Plan, after: Plan): PlanDiff {
 }
 
 function settingsOf(before: Plan, after: Plan): SettingChange[] {
-  const model = before.model.sha256 === after.model.sha256
-    ? []
-    : [{ key: "model", before: nameOf(before), after: nameOf(after) }];
+  const isSame = hashesOf(before).join() === hashesOf(after).join();
+  const model = isSame ? [] : [{ key: "model", before: nameOf(before), after: nameOf(after) }];
   const changed = SETTINGS.flatMap((key): SettingChange[] =>
     before[key] === after[key] ? [] : [{ key, before: before[key], after: after[key] }]
   );
   return [...model, ...changed];
 }
 
-/** A model's file with the beginning of its hash: two models may have one name. */
-function nameOf({ model }: Plan): string {
-  return `${model.file} (${model.sha256.slice(0, 12)})`;
+/** A model's file with the beginning of each hash: two models may have one name. */
+function nameOf(plan: Plan): string {
+  return `${plan.model.file} (${hashesOf(plan).map((hash) => hash.slice(0, 12)).join(", ")})`;
+}
+
+/** The hashes of a model and of its data files. */
+function hashesOf({ model }: Plan): string[] {
+  return [model.sha256, ...Object.values(model.external ?? {})];
 }
 
 function placesOf({ clusters }: Plan): Map<string, NodePlace> {

@@ -24,6 +24,17 @@ Deno.test("equal plans differ in nothing", () => {
   assert.deepEqual(diffPlans(planOf(), planOf()), none);
 });
 
+Deno.test("other data beside the same model file are another model", () => {
+  const file = { file: "model.onnx", sha256: "a".repeat(64) };
+  const of = (digit: string) =>
+    planOf({ model: { ...file, external: { "model.data": digit.repeat(64) } } });
+  assert.deepEqual(diffPlans(of("b"), of("c")).settings, [{
+    key: "model",
+    before: "model.onnx (aaaaaaaaaaaa, bbbbbbbbbbbb)",
+    after: "model.onnx (aaaaaaaaaaaa, cccccccccccc)",
+  }]);
+});
+
 Deno.test("another cut: every operator that moved is told once, with both nodes", () => {
   const before = planOf({ split: "params" });
   const after = planOf({ split: "ravnest" });

@@ -1,4 +1,4 @@
-import { sameHost } from "./address.ts";
+import { sameHost } from "../address.ts";
 import type { NodeConfig } from "./node_configs.ts";
 
 /** Rate of a link within one machine, Mbit/s, where none was measured. */

@@ -4,8 +4,8 @@
  *
  * @module
  */
-export { parseAddress, sameHost } from "./address.ts";
-export type { Address } from "./address.ts";
+export { parseAddress, sameHost } from "../address.ts";
+export type { Address } from "../address.ts";
 export { parseAssignment } from "./assignment.ts";
 export { clusterWork, hostCores, hostNames } from "./cluster_work.ts";
 export type { WorkTerms } from "./cluster_work.ts";
@@ -29,10 +29,11 @@ export type { NodeConfig } from "./node_configs.ts";
 export { linkSchema, probeSchema } from "./node_measurements.ts";
 export type { NodeLink, NodeProbe } from "./node_measurements.ts";
 export { makePlan } from "./plan.ts";
-export type { PlanInput } from "./plan.ts";
+export type { ModelIdentity, PlanInput } from "./plan.ts";
 export { OBJECTIVES, parsePlan, planSchema } from "./plan_schema.ts";
 export type { Objective, Plan, PlanCluster, PlanNode, PlanStage, Role } from "./plan_schema.ts";
 export type { Overheads } from "./overheads.ts";
+export { stageLoad } from "./stage_threads.ts";
 export { predictPlan } from "./predict_plan.ts";
 export type { PlanPrediction, PlanPredictionTerms } from "./predict_plan.ts";
 export { predict } from "./predict.ts";

@@ -1,6 +1,6 @@
 import { RavnError } from "../error.ts";
-import { ADDRESS_FORM, parseAddress, sameHost } from "./address.ts";
-import type { Address } from "./address.ts";
+import { ADDRESS_FORM, parseAddress, sameHost } from "../address.ts";
+import type { Address } from "../address.ts";
 import { parseJson } from "./json_text.ts";
 import { checkKeys, isObject, shown } from "./node_file_value.ts";
 import { readLinks, readProbe } from "./node_measurements.ts";

@@ -16,13 +16,22 @@ import type { AveragingTerms } from "./throughput.ts";
 import { workloadOf } from "./workload.ts";
 import type { Workload } from "./workload.ts";
 
+/** How a plan knows the model that it was made for again. */
+export interface ModelIdentity {
+  readonly file: string;
+  /** SHA-256 of the file in hex. */
+  readonly sha256: string;
+  /** That of each of its data files, by their place in its folder; absent where it has none. */
+  readonly external?: Readonly<Record<string, string>> | undefined;
+}
+
 /** Everything that a plan depends on. */
 export interface PlanInput extends LayoutTerms, AveragingTerms {
   /** The model: shape arithmetic folded, no dead nodes. */
   readonly graph: Graph;
   readonly facts: Facts;
-  /** The model's file, its SHA-256 in hex, and whatever else the plan shall keep about it. */
-  readonly model: { readonly file: string; readonly sha256: string };
+  /** The model's file and what else the plan shall keep about it. */
+  readonly model: ModelIdentity;
   /** Measured times by node name; estimates take the place of missing ones. */
   readonly times?: OperatorTimes;
   /** In the order of their ids. */

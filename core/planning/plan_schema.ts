@@ -104,10 +104,17 @@ const nodeInfo = z.strictObject({
   address_to_param: z.record(z.string(), z.string()),
 });
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
 /** The layout of `plan.json`. */
 export const planSchema = z.strictObject({
   format: z.literal(1),
-  model: z.looseObject({ file: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  model: z.looseObject({
+    file: z.string(),
+    sha256,
+    /** SHA-256 of its data files, by their place in its folder; absent where it has none. */
+    external: z.record(z.string(), sha256).optional(),
+  }),
   batch_size: z.number().int().positive(),
   micro_batches: z.number().int().positive(),
   seed: z.number().int(),

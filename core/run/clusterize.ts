@@ -35,7 +35,7 @@ export async function clusterize(
   await checkReplaceable(data, request.force);
   await calibration?.save();
   await formulations.save();
-  const files = await writePlan({ data, plan, programs, model: model.bytes, config });
+  const files = await writePlan({ data, plan, programs, model, config });
   return { ...report, files };
 }
 

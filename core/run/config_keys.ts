@@ -102,7 +102,7 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   key("labels", "root", "who reads the labels: root (they travel with the batch) or leaf"),
   key("split", "time", "what the stages share equally: time, params, or ravnest's old shares"),
   key("device", "cpu", "cpu, cuda or webgpu"),
-  key("threads", "auto", "threads of a provider; auto: twice its share of the cores of its host"),
+  key("threads", "auto", "threads of a provider; auto: twice its share of its host's cores"),
   key("transport", "auto", "auto: unix between peers on one host, else tcp; or one of them"),
   key("timeouts.connect_s", "60", "how long to wait for peers to come up, in seconds"),
   key("timeouts.silence_s", "4", "silence after which a peer counts as lost, in seconds"),

@@ -12,25 +12,34 @@ interface Batch {
   readonly samples: number;
 }
 
-/** One of the ports, and what is known of the current batch. */
-interface Counter {
-  readonly counts: NonNullable<Port["counts"]>;
-  readonly labels: Port;
-  /** What counts in each sample of the batch. */
+/** What counts in some samples. */
+interface Counted {
+  /** In each of them. */
   readonly perSample: Float64Array;
+  /** In all of them. */
   total: number;
 }
 
+/** One of the ports, and what is known of the current batch and of the validation set. */
+interface Counter {
+  readonly counts: NonNullable<Port["counts"]>;
+  readonly labels: Port;
+  readonly batch: Counted;
+  validation?: Counted;
+}
+
 /**
- * Fills the ports of a stage that tell how much counts in a micro-batch. A batch's loss is a mean
- * over what counts in the whole batch, as if it were computed at one go; so a micro-batch with few
- * labels to count has a small share in it.
+ * Fills the ports of a stage that tell how much counts in a micro-batch, or in a batch of a
+ * validation. A batch's loss is a mean over what counts in the whole batch, as if it were computed
+ * at one go, and that of a validation one over what counts in the whole validation set; so a part
+ * with few labels to count has a small share in it.
  */
 export class CountedShares {
   readonly #source: BatchSource;
   readonly #batchSize: number;
   readonly #counters: ReadonlyMap<string, Counter>;
   #batch: Batch | undefined;
+  #validation: Promise<void> | undefined;
 
   /**
    * @param ports everything that the stage reads or passes on, labels included
@@ -43,7 +52,7 @@ export class CountedShares {
       if (counts === undefined) return [];
       const labels = ports.find((port) => port.value === counts.labels);
       if (labels === undefined) throw new Error(`nothing is read under "${counts.labels}"`);
-      return [[value, { counts, labels, perSample: new Float64Array(batchSize), total: 0 }]];
+      return [[value, { counts, labels, batch: uncounted(batchSize) }]];
     }));
   }
 
@@ -67,21 +76,36 @@ export class CountedShares {
 
   async #begin(whole: Batch): Promise<void> {
     await this.#source.ready?.(whole);
-    for (const counter of this.#counters.values()) this.#count(counter, whole);
+    for (const counter of this.#counters.values()) {
+      counter.batch.total = 0;
+      const fill = (value: string, bytes: Uint8Array) => this.#source.fill(value, whole, bytes);
+      count(counter, counter.batch, { start: 0, samples: whole.samples }, fill);
+    }
     this.#batch = whole;
   }
 
-  #count(counter: Counter, whole: Batch): void {
-    const { labels: { value, dtype, dims }, counts, perSample } = counter;
-    const bytes = new Uint8Array(byteCount(dtype, dimsAt(dims, whole.samples)));
-    this.#source.fill(value, whole, bytes);
-    const labels = new BigInt64Array(bytes.buffer);
-    const places = labels.length / whole.samples;
-    counter.total = 0;
-    for (let sample = 0; sample < whole.samples; sample++) {
-      const sum = countLabels(labels, sample * places, (sample + 1) * places, counts);
-      perSample[sample] = sum;
-      counter.total += sum;
+  /**
+   * Looks at the labels of the whole validation set before its first batch is read for the first
+   * time.
+   *
+   * @returns undefined where there is nothing to look at
+   */
+  beginValidation(): Promise<void> | undefined {
+    if (this.#counters.size === 0) return undefined;
+    return this.#validation ??= this.#countValidation();
+  }
+
+  async #countValidation(): Promise<void> {
+    const all = this.#source.validationSamples;
+    for (const counter of this.#counters.values()) counter.validation = uncounted(all);
+    for (let start = 0; start < all; start += this.#batchSize) {
+      const samples = Math.min(this.#batchSize, all - start);
+      await this.#source.readyValidation?.(start, samples);
+      const fill = (value: string, bytes: Uint8Array) =>
+        this.#source.fillValidation(value, start, samples, bytes);
+      for (const counter of this.#counters.values()) {
+        count(counter, counter.validation!, { start, samples }, fill);
+      }
     }
   }
 
@@ -90,19 +114,52 @@ export class CountedShares {
    * its share of the samples, 0 where nothing counts in the batch.
    */
   fill(value: string, place: Place, target: Uint8Array): void {
-    const { perSample, total } = this.#counters.get(value)!;
     const whole = this.#batch!;
-    const first = place.start - whole.start;
-    let sum = 0;
-    for (let i = first; i < first + place.samples; i++) sum += perSample[i]!;
-    const ratio = total === 0 ? 0 : sum / total * whole.samples / place.samples;
-    write(target, ratio);
+    const part = { start: place.start - whole.start, samples: place.samples };
+    write(target, ratioOf(this.#counters.get(value)!.batch, part, whole.samples));
   }
 
-  /** Writes the ratio of a validation batch, whose loss is a mean of its own. */
-  fillValidation(target: Uint8Array): void {
-    write(target, 1);
+  /** Likewise for a batch of the validation set, which was begun. */
+  fillValidation(value: string, part: Part, target: Uint8Array): void {
+    const { validation } = this.#counters.get(value)!;
+    write(target, ratioOf(validation!, part, this.#source.validationSamples));
   }
+}
+
+/** Some of the samples that were counted. */
+interface Part {
+  readonly start: number;
+  readonly samples: number;
+}
+
+function uncounted(samples: number): Counted {
+  return { perSample: new Float64Array(samples), total: 0 };
+}
+
+/** Adds samples whose labels `fill` writes. */
+function count(
+  { labels: { value, dtype, dims }, counts }: Counter,
+  counted: Counted,
+  { start, samples }: Part,
+  fill: (value: string, bytes: Uint8Array) => void,
+): void {
+  const bytes = new Uint8Array(byteCount(dtype, dimsAt(dims, samples)));
+  fill(value, bytes);
+  const labels = new BigInt64Array(bytes.buffer);
+  const places = labels.length / samples;
+  for (let sample = 0; sample < samples; sample++) {
+    const sum = countLabels(labels, sample * places, (sample + 1) * places, counts);
+    counted.perSample[start + sample] = sum;
+    counted.total += sum;
+  }
+}
+
+/** The share of a part in what counts, over its share of all `samples`; 0 where nothing counts. */
+function ratioOf({ perSample, total }: Counted, part: Part, samples: number): number {
+  if (total === 0) return 0;
+  let sum = 0;
+  for (let i = part.start; i < part.start + part.samples; i++) sum += perSample[i]!;
+  return sum / total * samples / part.samples;
 }
 
 function write(target: Uint8Array, value: number): void {

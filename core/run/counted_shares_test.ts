@@ -11,15 +11,16 @@ const GIVEN = [0, 1, 9, 9, 1, 9, 2, 2, 9, 9, 9, 9, 9, 9];
 
 function sharesOf(weights?: number[]): { shares: CountedShares; read: number[] } {
   const read: number[] = [];
+  const fill = (start: number, samples: number, target: Uint8Array) => {
+    read.push(start);
+    const labels = BigInt64Array.from(GIVEN.slice(2 * start, 2 * (start + samples)), BigInt);
+    target.set(new Uint8Array(labels.buffer));
+  };
   const source: BatchSource = {
     samples: 7,
-    validationSamples: 0,
-    fill: (_value, { start, samples }, target) => {
-      read.push(start);
-      const labels = BigInt64Array.from(GIVEN.slice(2 * start, 2 * (start + samples)), BigInt);
-      target.set(new Uint8Array(labels.buffer));
-    },
-    fillValidation: () => {},
+    validationSamples: 7,
+    fill: (_value, { start, samples }, target) => fill(start, samples, target),
+    fillValidation: (_value, start, samples, target) => fill(start, samples, target),
   };
   const counts = { labels: "labels", ignored: 9, ...(weights === undefined ? {} : { weights }) };
   const counted: Port = { value: "counted", dtype: "float32", dims: [], counts };
@@ -55,10 +56,18 @@ Deno.test("classes count by their weights", async () => {
   assert.deepEqual(found, [2 * 3 / 6, 2 * 3 / 6, 0, 0].map(Math.fround));
 });
 
-Deno.test("a validation batch counts as a whole, and ports without counts are left alone", () => {
-  const { shares } = sharesOf();
+Deno.test("a validation's mean is over what counts in the whole set, looked at once", async () => {
+  const { shares, read } = sharesOf();
+  assert.equal(shares.beginValidation(), shares.beginValidation());
+  await shares.beginValidation();
+  assert.deepEqual(read, [0, 4], "in batches");
+  // 5 of 14 places count: 3 in the first three samples, 2 in the fourth.
   const target = new Uint8Array(4);
-  shares.fillValidation(target);
-  assert.equal(new DataView(target.buffer).getFloat32(0, true), 1);
+  const ratio = (start: number, samples: number) => {
+    shares.fillValidation("counted", { start, samples }, target);
+    return new DataView(target.buffer).getFloat32(0, true);
+  };
+  const shown = [ratio(0, 3), ratio(3, 1), ratio(4, 3)];
+  assert.deepEqual(shown, [3 / 5 * 7 / 3, 2 / 5 * 7, 0].map(Math.fround));
   assert.ok(shares.has("counted") && !shares.has("labels"));
 });

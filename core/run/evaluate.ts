@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { openPool, readDataset, SampleReader, slotOf } from "../data/mod.ts";
 import type { DataFiles, Dataset, Feed } from "../data/mod.ts";
 import { byteCount } from "../onnx/mod.ts";
@@ -9,7 +10,7 @@ import { RavnError } from "../error.ts";
 import { readConfig } from "./config.ts";
 import { Judge } from "./judge.ts";
 import { readModelFile } from "./model_file.ts";
-import { exists } from "./node_data.ts";
+import { exists, NodeData } from "./node_data.ts";
 import type { EvalReport, EvalRequest } from "./requests.ts";
 
 /** A model file in ONNX Runtime, with the data that it is to be run over. */
@@ -24,19 +25,28 @@ export interface ModelOverData extends Disposable {
   labels(feed: Feed, start: number, samples: number): Tensor;
 }
 
+/** The data that a model is run over. */
+export interface EvaluationData {
+  readonly files: DataFiles;
+  /** The data that class numbers come from. */
+  readonly training?: DataFiles | undefined;
+  /** Folder in which the tokens of text are kept; nowhere if absent. */
+  readonly tokens?: string | undefined;
+}
+
 /** Loads a model and a data set that fits its inputs. */
 export async function openModel(
   runtime: Runtime,
   model: string,
-  files: DataFiles,
-  training?: DataFiles,
+  { files, training, tokens }: EvaluationData,
 ): Promise<ModelOverData> {
   const { bytes, graph } = await readModelFile(model);
-  const dataset = await readDataset(files, training);
+  const warn = () => {};
+  const kept = tokens === undefined ? undefined : { folder: tokens, warn };
+  const dataset = await readDataset(files, training, { tokens: kept });
   const feeds = dataset.inputFeeds(graph.inputs.map(slotOf));
   const session = await runtime.session(bytes);
   const pool = openPool(0);
-  const warn = () => {};
   const options = { dataset, seed: 0, shuffle: false, anew: false, pool: () => pool, warn };
   const made = dataset.made?.labels ?? [];
   const labels = made.length === 0
@@ -63,15 +73,10 @@ export async function openModel(
   };
 }
 
-interface EvaluationData {
-  readonly files: DataFiles;
-  /** The data that class numbers come from. */
-  readonly training?: DataFiles | undefined;
-  readonly loss: LossConfig | undefined;
-}
-
 /** What the request names, or the validation set of `ravn.yaml`. */
-async function evaluationData(request: EvalRequest): Promise<EvaluationData> {
+async function evaluationData(
+  request: EvalRequest,
+): Promise<EvaluationData & { readonly loss: LossConfig | undefined }> {
   const file = request.config ?? "ravn.yaml";
   const config = request.config !== undefined || await exists(file)
     ? await readConfig(file, request.set)
@@ -85,14 +90,20 @@ async function evaluationData(request: EvalRequest): Promise<EvaluationData> {
       `no data to evaluate on: name it with --data and --labels, or in data.validation of ${file}`,
     );
   }
-  return { files: validation, training: config?.data.train, loss: config?.loss };
+  const { root, tokens } = new NodeData(dirname(file));
+  return {
+    files: validation,
+    training: config?.data.train,
+    loss: config?.loss,
+    ...(await exists(root) ? { tokens } : {}),
+  };
 }
 
 /** Runs a model over labelled data in ONNX Runtime and counts. */
 export async function evaluate(request: EvalRequest): Promise<EvalReport> {
   const data = await evaluationData(request);
   using runtime = Runtime.open();
-  using model = await openModel(runtime, request.model, data.files, data.training);
+  using model = await openModel(runtime, request.model, data);
   using opened = new DisposableStack();
   let judges: readonly Judge[] | undefined;
   for (let start = 0; start < model.count; start += request.batch) {

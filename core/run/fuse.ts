@@ -2,11 +2,12 @@ import { join } from "node:path";
 import { inferenceForm } from "../autodiff/mod.ts";
 import { readWhole, writeSafetensors, writeWhole } from "../data/mod.ts";
 import { RavnError } from "../error.ts";
-import { readModel, writeModel } from "../onnx/mod.ts";
+import { writeModel } from "../onnx/mod.ts";
 import type { Graph, Tensor } from "../onnx/mod.ts";
 import { modelState, parsePlan } from "../planning/mod.ts";
 import type { Plan } from "../planning/mod.ts";
 import { exists, NodeData, stageFiles } from "./node_data.ts";
+import { readModelFile } from "./model_file.ts";
 import { checkKeptModel } from "./planned_model.ts";
 import type { FuseReport, FuseRequest } from "./requests.ts";
 import { readState } from "./stage_files.ts";
@@ -24,9 +25,9 @@ export async function fuse(request: FuseRequest, folder = "."): Promise<FuseRepo
   const files = stages.map(({ stage, address }) => {
     return stageFiles(join(folder, NodeData.stage(request.cluster, address)), stage);
   });
-  await checkKeptModel(data, plan.model.sha256);
+  await checkKeptModel(data, plan.model);
   const tensors = await trainedTensors(files, request.cluster);
-  const graph = readModel(await readWhole(data.model), { file: data.model });
+  const { graph } = await readModelFile(data.model, data.modelData);
   const report = await writeTrained(withTensors(graph, tensors, data.model), request);
   return {
     stages: stages.length,

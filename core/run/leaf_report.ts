@@ -2,8 +2,9 @@ import type { Calendar, EvaluationStep, Place } from "../pipeline/mod.ts";
 import { countCorrect } from "../training/mod.ts";
 import type { StageEngine, StageManifest } from "../training/mod.ts";
 import type { AverageReport } from "./averaging.ts";
-import type { AveragingSums, LinkBytes, RunEvent } from "./events.ts";
+import type { AveragingSums, RunEvent } from "./events.ts";
 import type { MetricsFiles } from "./metrics_files.ts";
+import { RecentRate } from "./recent_rate.ts";
 import type { StageObserver } from "./stage_observer.ts";
 
 /** The throughput shown is that of the last so many milliseconds. */
@@ -17,15 +18,13 @@ export interface LeafReportOptions {
   readonly node: string;
   readonly head: Head;
   readonly executor: Pick<StageEngine, "validationInput" | "validationOutput">;
-  readonly files: MetricsFiles;
+  readonly files: Pick<MetricsFiles, "line">;
   readonly emit: (event: RunEvent) => void;
   /** Milliseconds of a steady clock. */
   readonly now_ms: () => number;
 }
 
-/**
- * What the last stage learns: losses, throughput, validation; as events and in the metrics files.
- */
+/** What the last stage learns: losses, throughput, validation; as events and files of numbers. */
 export class LeafReport implements StageObserver {
   readonly #o: LeafReportOptions;
   #calendar: Calendar | undefined;
@@ -33,7 +32,7 @@ export class LeafReport implements StageObserver {
   #loss = 0;
   #samples = 0;
   #epoch = 0;
-  #recent: { at_ms: number; samples: number }[] = [];
+  readonly #recent = new RecentRate(RATE_WINDOW_MS);
   #correct = 0;
   #rows = 0;
   #validationLoss = 0;
@@ -46,10 +45,10 @@ export class LeafReport implements StageObserver {
   begun(calendar: Calendar): void {
     this.#calendar = calendar;
     this.#start_ms = this.#o.now_ms();
-    this.#recent = [{ at_ms: this.#start_ms, samples: 0 }];
+    this.#recent.begin(this.#start_ms);
     const { batch_size, samples } = calendar.shape;
     const epochs = Math.ceil(calendar.epochs);
-    this.#emit({ event: "begin", epochs, updates: calendar.updates, batch_size, samples });
+    this.#o.emit({ event: "begin", epochs, updates: calendar.updates, batch_size, samples });
   }
 
   loss(place: Place, loss: number): void {
@@ -64,26 +63,15 @@ export class LeafReport implements StageObserver {
     this.#loss = 0;
     this.#samples = 0;
     this.#o.files.line("losses", loss.toPrecision(6));
-    this.#emit({
+    this.#o.emit({
       event: "update",
       update: update + 1,
       epoch: this.#epoch,
       loss,
       samples,
-      samples_per_s: this.#throughput(samples),
+      samples_per_s: Math.round(this.#recent.add(this.#o.now_ms(), samples) * 1e4) / 10,
       lr: rate,
     });
-  }
-
-  #throughput(samples: number): number {
-    const now_ms = this.#o.now_ms();
-    const recent = this.#recent;
-    recent.push({ at_ms: now_ms, samples });
-    while (recent.length > 2 && now_ms - recent[0]!.at_ms > RATE_WINDOW_MS) recent.shift();
-    let sum = 0;
-    for (let i = 1; i < recent.length; i++) sum += recent[i]!.samples;
-    const span_ms = now_ms - recent[0]!.at_ms;
-    return span_ms > 0 ? Math.round(sum / span_ms * 1e4) / 10 : 0;
   }
 
   validated({ batch, version }: EvaluationStep, slot: number, samples: number, loss: number): void {
@@ -94,7 +82,7 @@ export class LeafReport implements StageObserver {
     const total = calendar.shape.validation_samples;
     const accuracy = this.#rows === 0 ? undefined : this.#correct / this.#rows * 100;
     if (accuracy !== undefined) this.#o.files.line("accuracies", accuracy.toFixed(4));
-    this.#emit({
+    this.#o.emit({
       event: "validation",
       epoch: version === calendar.updates ? Math.ceil(calendar.epochs) : calendar.epochOf(version),
       update: version,
@@ -133,29 +121,19 @@ export class LeafReport implements StageObserver {
       bytes_sent: (sums?.bytes_sent ?? 0) + bytes_sent,
       bytes_raw: (sums?.bytes_raw ?? 0) + bytes_raw,
     };
-    this.#emit({ event: "average", node: this.#o.node, ...report });
+    this.#o.emit({ event: "average", node: this.#o.node, ...report });
   }
 
   /** The run is over: says how long it took. */
   ended(): void {
     const updates = this.#calendar?.updates ?? 0;
     const wall_s = (this.#o.now_ms() - this.#start_ms) / 1000;
-    this.#emit({
+    this.#o.emit({
       event: "end",
       updates,
       wall_s,
       steps_per_s: updates / wall_s,
       ...(this.#averaging === undefined ? {} : { averaging: this.#averaging }),
     });
-  }
-
-  /** What the last stage has sent. */
-  traffic(links: readonly LinkBytes[]): void {
-    this.#emit({ event: "traffic", links });
-  }
-
-  #emit(event: RunEvent): void {
-    this.#o.files.line("events", JSON.stringify(event));
-    this.#o.emit(event);
   }
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
+import { isLocal } from "../address.ts";
 import type { NodeConfig } from "../planning/mod.ts";
-import { isLocal } from "../../transport/mod.ts";
 
 const CGROUP = "/sys/fs/cgroup";
 const MB = 2 ** 20;

@@ -1,7 +1,8 @@
+import { readAddress } from "../address.ts";
 import { EXIT, messageOf, RavnError } from "../error.ts";
 import { createShared, openShared } from "../runtime/mod.ts";
 import type { StageManifest } from "../training/mod.ts";
-import { dial, listen, parseAddress } from "../../transport/mod.ts";
+import { dial, listen } from "../../transport/mod.ts";
 import type { Closed, Link, Session, Sockets } from "../../transport/mod.ts";
 import { resolvesWithin } from "./deadline.ts";
 import type { RunHost } from "./events.ts";
@@ -75,7 +76,7 @@ export async function meetPeers(o: MeetingOptions): Promise<Meeting> {
   const listener = await listen({
     session,
     host: node.local_host,
-    port: parseAddress(session.self.address).port,
+    port: readAddress(session.self.address).port,
     sockets: o.sockets,
     limits: limitsOf(o),
     memory: MEMORY,

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { exists } from "./node_data.ts";
 
-/** The files in which a run's metrics stand, in the folder of `ravn.yaml`. */
+/** The files in which a run's metrics stand. */
 export const METRICS_FILES = {
-  /** One line an update: its loss. */
+  /** One line an update: its loss. Only the last stage has this. */
   losses: "losses.txt",
-  /** One line a validation: the accuracy in percent. */
+  /** One line a validation: the accuracy in percent. Only the last stage has this. */
   accuracies: "val_accuracies.txt",
-  /** One JSON object a line for everything. */
+  /** One JSON object a line for each event that is kept. */
   events: "metrics.jsonl",
 } as const;
 
@@ -22,29 +22,30 @@ type MetricsFile = keyof typeof METRICS_FILES;
  * earlier run are kept under a number: `losses.txt` becomes `losses.1.txt`.
  */
 export class MetricsFiles implements AsyncDisposable {
-  readonly #files: Readonly<Record<MetricsFile, Deno.FsFile>>;
+  readonly #files: Readonly<Partial<Record<MetricsFile, Deno.FsFile>>>;
   readonly #pending: Record<MetricsFile, string> = { losses: "", accuracies: "", events: "" };
   readonly #encoder = new TextEncoder();
   readonly #timer: ReturnType<typeof setInterval>;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(files: Readonly<Record<MetricsFile, Deno.FsFile>>) {
+  private constructor(files: Readonly<Partial<Record<MetricsFile, Deno.FsFile>>>) {
     this.#files = files;
     this.#timer = setInterval(() => this.#flush(), FLUSH_EVERY_MS);
   }
 
-  /** Makes the files in `folder`, moving those of an earlier run out of the way. */
-  static async create(folder: string): Promise<MetricsFiles> {
+  /** Makes files in `folder`, moving those of an earlier run out of the way. */
+  static async create(
+    folder: string,
+    kinds: readonly MetricsFile[] = ["losses", "accuracies", "events"],
+  ): Promise<MetricsFiles> {
     const open = async (kind: MetricsFile) => {
       const path = join(folder, METRICS_FILES[kind]);
       await moveAside(path);
       return await Deno.open(path, { createNew: true, write: true });
     };
-    return new MetricsFiles({
-      losses: await open("losses"),
-      accuracies: await open("accuracies"),
-      events: await open("events"),
-    });
+    const files: Partial<Record<MetricsFile, Deno.FsFile>> = {};
+    for (const kind of kinds) files[kind] = await open(kind);
+    return new MetricsFiles(files);
   }
 
   /** Adds a line to a file. */
@@ -54,19 +55,20 @@ export class MetricsFiles implements AsyncDisposable {
   }
 
   #flush(): void {
-    for (const file of Object.keys(this.#files) as MetricsFile[]) {
+    for (const [name, opened] of Object.entries(this.#files)) {
+      const file = name as MetricsFile;
       const text = this.#pending[file];
       if (text === "") continue;
       this.#pending[file] = "";
-      this.#writing = this.#writing.then(() => this.#write(file, text));
+      this.#writing = this.#writing.then(() => this.#write(opened, text));
     }
   }
 
-  async #write(file: MetricsFile, text: string): Promise<void> {
+  async #write(file: Deno.FsFile, text: string): Promise<void> {
     const bytes = this.#encoder.encode(text);
     let written = 0;
     while (written < bytes.length) {
-      written += await this.#files[file].write(bytes.subarray(written));
+      written += await file.write(bytes.subarray(written));
     }
   }
 
@@ -80,15 +82,6 @@ export class MetricsFiles implements AsyncDisposable {
       file.close();
     }
   }
-}
-
-/** Adds a line to a metrics file that nobody else has open any more. */
-export async function appendMetrics(
-  folder: string,
-  file: MetricsFile,
-  text: string,
-): Promise<void> {
-  await Deno.writeTextFile(join(folder, METRICS_FILES[file]), `${text}\n`, { append: true });
 }
 
 /** Renames an existing file `name.ext` to the first free `name.1.ext`, `name.2.ext`, … */

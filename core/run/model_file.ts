@@ -12,7 +12,7 @@ import {
   withSizes,
 } from "../onnx/mod.ts";
 import type { Evaluate, Facts, Graph, SizeOptions, TracedFacts } from "../onnx/mod.ts";
-import { RavnError } from "../error.ts";
+import { messageOf, RavnError } from "../error.ts";
 import { dirname, isAbsolute, join, normalize } from "node:path";
 
 /** A model that has been read, checked and traced. */
@@ -24,25 +24,42 @@ export interface LoadedModel {
   /** As the file has it, but for a free batch dimension. */
   readonly whole: Graph;
   readonly facts: Facts;
+  /** Its data files, relative to its folder. */
+  readonly external: readonly string[];
+}
+
+/** A model file that has been read. */
+export interface ReadModel {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly graph: Graph;
+  /** The data files that it names, relative to its folder. */
+  readonly external: readonly string[];
 }
 
 /**
  * Reads a model file and the external data it names, which must lie in its folder or below.
  *
+ * @param folder where the external data lie, if not in the model's folder
  * @throws {RavnError} naming the file, node and operator where the model is wrong
  */
-export async function readModelFile(
-  file: string,
-): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly graph: Graph }> {
+export async function readModelFile(file: string, folder = dirname(file)): Promise<ReadModel> {
   const bytes = await readWhole(file);
+  const locations: string[] = [];
   const external = (location: string): Uint8Array => {
     const path = normalize(location);
     if (isAbsolute(path) || path.startsWith("..")) {
       throw new RavnError(`${file}: its data file "${location}" lies outside its folder`);
     }
-    return Deno.readFileSync(join(dirname(file), path));
+    locations.push(location);
+    try {
+      return Deno.readFileSync(join(folder, path));
+    } catch (thrown) {
+      throw new RavnError(
+        `${file}: its data file ${join(folder, path)} cannot be read: ${messageOf(thrown)}`,
+      );
+    }
   };
-  return { bytes, graph: readModel(bytes, { file, external }) };
+  return { bytes, graph: readModel(bytes, { file, external }), external: locations };
 }
 
 /** Samples with which a model is run: it keeps all its values, and shapes are known per sample. */
@@ -58,7 +75,7 @@ export async function loadModel(
   evaluate: Evaluate,
   known: (graph: Graph) => SizeOptions | Promise<SizeOptions> = () => ({}),
 ): Promise<LoadedModel> {
-  const { bytes, graph } = await readModelFile(file);
+  const { bytes, graph, external } = await readModelFile(file);
   const options = { ...await known(graph), file };
   const free = await withFreeBatch(withSizes(graph, options, file), evaluate, options);
   const trace = (traced: Graph) =>
@@ -69,7 +86,8 @@ export async function loadModel(
   const isAsTraced = plain.nodes.length === free.nodes.length &&
     plain.nodes.every((node, i) => node === free.nodes[i]);
   const facts = isAsTraced ? traced : await trace(plain);
-  return { file, bytes, graph: plain, whole: hasFreeSizes(graph) ? graph : free, facts };
+  const whole = hasFreeSizes(graph) ? graph : free;
+  return { file, bytes, graph: plain, whole, facts, external };
 }
 
 /** The graph without shape arithmetic, known branches, and operators that have no gradient. */

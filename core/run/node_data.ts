@@ -28,6 +28,8 @@ export const nodeFile = z.object({
   backward_target_port: z.number().int().nullable(),
   /** All nodes of the cluster, by stage. */
   peers: z.array(z.object({ stage: z.number().int(), name: z.string(), address: z.string() })),
+  /** Predicted time of the stage over that of the cluster's slowest one: more than 0, to 1. */
+  load: z.number().positive().max(1).default(1),
   /** How the node averages with the other clusters; absent where there is one cluster. */
   averaging: averagingLayout.optional(),
   in_flight: z.number().int().positive(),
@@ -63,6 +65,11 @@ export class NodeData {
     return join(this.root, "model.onnx");
   }
 
+  /** Folder of the data files of `model`, where it has any. */
+  get modelData(): string {
+    return join(this.root, "model_data");
+  }
+
   /** Measured operator times, kept between plans. */
   get calibration(): string {
     return join(this.root, "calibration.json");
@@ -71,6 +78,11 @@ export class NodeData {
   /** The fastest formulations of gradients, kept for the next `clusterize`. */
   get formulations(): string {
     return join(this.root, "formulations.json");
+  }
+
+  /** Folder of the tokens of text, kept for the next start. */
+  get tokens(): string {
+    return join(this.root, "tokens");
   }
 
   get nodes(): string {

@@ -1,18 +1,20 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { readAddress } from "../address.ts";
 import { RavnError } from "../error.ts";
+import { stageLoad } from "../planning/mod.ts";
 import type { Plan, PlanCluster, PlanStage } from "../planning/mod.ts";
 import type { StageProgram } from "../training/mod.ts";
-import { parseAddress } from "../../transport/mod.ts";
 import { layAverages } from "./averaging_layout.ts";
 import type { AveragingLayout } from "./averaging_layout.ts";
 import type { Config } from "./config.ts";
+import type { LoadedModel } from "./model_file.ts";
 import { exists, NodeData } from "./node_data.ts";
 import type { NodeFile } from "./node_data.ts";
 import { stageContents, writeFiles } from "./stage_files.ts";
 
 /** Folders and files of `node_data/` that a plan consists of; a new plan replaces them. */
 const isPlanned = (name: string): boolean =>
-  /^cluster_\d+$/.test(name) || ["nodes", "plan.json", "model.onnx"].includes(name);
+  /^cluster_\d+$/.test(name) || ["nodes", "plan.json", "model.onnx", "model_data"].includes(name);
 
 /** Files that training leaves in a stage's folder. */
 const isTrained = (name: string): boolean =>
@@ -47,8 +49,8 @@ export interface PlanToWrite {
   readonly plan: Plan;
   /** Programs of the stages, by cluster. */
   readonly programs: readonly (readonly StageProgram[])[];
-  /** The model's file, for `fuse`. */
-  readonly model: Uint8Array;
+  /** The model's file and its data files, for `fuse`. */
+  readonly model: Pick<LoadedModel, "file" | "bytes" | "external">;
   readonly config: Config;
 }
 
@@ -68,6 +70,7 @@ export async function writePlan(o: PlanToWrite): Promise<string[]> {
       const named = entries.map(([path, content]) => [path.slice(folder.length), content] as const);
       await writeFiles(join(aside, folder), new Map(named));
     }
+    await copyModelData(o.model, join(aside, "model_data"));
     await keepSecret(join(aside, "nodes"));
     for await (const { name } of Deno.readDir(data.root)) {
       if (isPlanned(name)) await Deno.remove(join(data.root, name), { recursive: true });
@@ -78,6 +81,18 @@ export async function writePlan(o: PlanToWrite): Promise<string[]> {
     return files.map(([path]) => join(data.root, path));
   } finally {
     if (await exists(aside)) await Deno.remove(aside, { recursive: true });
+  }
+}
+
+/** Copies a model's data files. */
+async function copyModelData(
+  { file, external }: PlanToWrite["model"],
+  folder: string,
+): Promise<void> {
+  for (const location of external) {
+    const copy = join(folder, location);
+    await Deno.mkdir(dirname(copy), { recursive: true });
+    await Deno.copyFile(join(dirname(file), location), copy);
   }
 }
 
@@ -95,7 +110,7 @@ async function contentsOf(o: PlanToWrite): Promise<[string, Uint8Array | string]
   const plan_hash = new Uint8Array(digest).toHex();
   const token = crypto.getRandomValues(new Uint8Array(32)).toHex();
   const loss = plannedLoss(config);
-  const files: [string, Uint8Array | string][] = [["model.onnx", model]];
+  const files: [string, Uint8Array | string][] = [["model.onnx", model.bytes]];
   const members = plan.clusters.map(({ stages }, c) =>
     stages.map(({ name, address }, s) => ({ name, address, manifest: programs[c]![s]!.manifest }))
   );
@@ -132,11 +147,11 @@ function nodeFileOf(
   },
 ): NodeFile {
   const info = plan.node_info.find(({ node }) => node === stage.node)!;
-  const own = parseAddress(stage.address);
+  const own = readAddress(stage.address);
   const next = cluster.stages[stage.stage + 1];
   const before = cluster.stages[stage.stage - 1];
-  const forward = next && parseAddress(next.address);
-  const backward = before && parseAddress(before.address);
+  const forward = next && readAddress(next.address);
+  const backward = before && readAddress(before.address);
   return {
     format: 1,
     node_id: stage.node,
@@ -156,6 +171,7 @@ function nodeFileOf(
     backward_target_host: backward?.host ?? null,
     backward_target_port: backward?.port ?? null,
     peers: cluster.stages.map(({ stage, name, address }) => ({ stage, name, address })),
+    load: stageLoad(stage, cluster.stages),
     in_flight: cluster.in_flight,
     schedule: plan.schedule,
     micro_batches: plan.micro_batches,

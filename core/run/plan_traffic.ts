@@ -1,19 +1,13 @@
 import type { LinkBytes, RunEvent, RunHost } from "./events.ts";
-import { appendMetrics } from "./metrics_files.ts";
-import { NodeData } from "./node_data.ts";
 
 /** Clusters as the plan has them, with the names of their nodes in the order of the stages. */
 interface Clusters {
   readonly clusters: readonly {
-    readonly id: number;
     readonly stages: readonly { readonly name: string }[];
   }[];
 }
 
-/**
- * Gathers what each provider says that it has sent, and tells it as one event at the end. The last
- * stage of each cluster writes its own into the cluster's metrics; the rest is added to them here.
- */
+/** Gathers what each provider says that it has sent, and tells it as one event at the end. */
 export class PlanTraffic {
   readonly #links: LinkBytes[] = [];
 
@@ -27,20 +21,10 @@ export class PlanTraffic {
   }
 
   /** Tells the whole of it, in the order of the stages. */
-  async tell({ clusters }: Clusters, home: string, host: RunHost): Promise<void> {
-    const all: LinkBytes[] = [];
-    for (const { id, stages } of clusters) {
-      const of = stages.map(({ name }) => this.#links.filter(({ from }) => from === name));
-      const others = of.slice(0, -1).flat();
-      all.push(...of.flat());
-      if (others.length === 0) continue;
-      const folder = id === 0 ? home : new NodeData(home).cluster(id);
-      await appendMetrics(folder, "events", JSON.stringify(trafficEvent(others)));
-    }
-    if (all.length > 0) host.emit(trafficEvent(all));
+  tell({ clusters }: Clusters, host: RunHost): void {
+    const links = clusters.flatMap(({ stages }) => stages).flatMap(({ name }) =>
+      this.#links.filter(({ from }) => from === name)
+    );
+    if (links.length > 0) host.emit({ event: "traffic", links });
   }
-}
-
-function trafficEvent(links: readonly LinkBytes[]): RunEvent {
-  return { event: "traffic", links };
 }

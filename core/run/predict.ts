@@ -7,7 +7,9 @@ import type { PredictReport, PredictRequest } from "./requests.ts";
 /** Runs a model over data and writes its first output to an npy file. */
 export async function predict(request: PredictRequest): Promise<PredictReport> {
   using runtime = Runtime.open();
-  using model = await openModel(runtime, request.model, { inputs: request.inputs });
+  using model = await openModel(runtime, request.model, {
+    files: { inputs: request.inputs },
+  });
   const name = model.graph.outputs[0]!.name;
   const parts: Tensor[] = [];
   for (let start = 0; start < model.count; start += request.batch) {

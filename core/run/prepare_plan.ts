@@ -18,16 +18,17 @@ import type { LabelForm, StageProgram } from "../training/mod.ts";
 import { averagingCopies } from "./averaging_copies.ts";
 import { reduceDelayOf } from "./averaging_schema.ts";
 import { calibrate } from "./calibrate.ts";
-import type { Calibration } from "./calibrate.ts";
+import type { Calibration, CalibrationOptions } from "./calibrate.ts";
 import { microBatchesOf, readConfig } from "./config.ts";
 import type { Config } from "./config.ts";
 import type { RunHost } from "./events.ts";
 import { timeFormulations } from "./formulation_times.ts";
 import type { FormulationTimes } from "./formulation_times.ts";
 import { labelColumn } from "./label_column.ts";
-import { withCores } from "./machine.ts";
+import { isHere, withCores } from "./machine.ts";
 import { inModelFile, loadModel, sizesOfData } from "./model_file.ts";
 import type { LoadedModel } from "./model_file.ts";
+import { identityOf } from "./planned_model.ts";
 import { NodeData } from "./node_data.ts";
 import type { ClusterizeRequest } from "./requests.ts";
 import { automaticThreads, nodesOnOneHost } from "./threads.ts";
@@ -71,17 +72,20 @@ export async function preparePlan(
       ? await measure(subject, config, runtime, {
         cache: data.calibration,
         overheads: request.explain,
+        stages_here: nodes.filter(({ address }) => isHere(address)).length,
       })
       : undefined;
     const clusters = clustersOf(request.clusters, nodes.length);
+    const samples = await samplesOf(config, request.objective ?? "balance");
     const input: PlanInput = {
       graph: model.graph,
       facts: model.facts,
-      model: { file: model.file, sha256: await sha256(model.bytes) },
+      model: await identityOf(model),
       ...(calibration === undefined ? {} : { times: calibration.times }),
       nodes: withCores(nodes),
       nodes_file: request.nodes,
       batch_size: batch,
+      ...(samples === undefined ? {} : { samples }),
       micro_batches: microBatchesOf(config),
       seed: request.seed ?? config.seed,
       split,
@@ -154,7 +158,7 @@ export async function measure(
   { model, micro, formulations }: Subject,
   config: Config,
   runtime: Runtime,
-  o: { readonly cache: string; readonly overheads: boolean },
+  o: Pick<CalibrationOptions, "overheads" | "stages_here"> & { readonly cache: string },
 ): Promise<Calibration> {
   const { graph, facts } = model;
   const { freeze, loss, optimizer } = config;
@@ -228,6 +232,17 @@ export async function labelsOf(
 /** SHA-256 in hex. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/** Training samples, where the objective asks how often clusters average and the labels tell. */
+async function samplesOf(
+  { data, loss, reduce_every }: Config,
+  objective: PlanInput["objective"],
+): Promise<number | undefined> {
+  if (objective !== "throughput" || reduce_every !== "epoch") return undefined;
+  if (lossTerms(loss).every((term) => term.loss.type === "output")) return undefined;
+  const [labels] = (await labelShapes(data.train)).values();
+  return labels?.count;
 }
 
 function clustersOf(

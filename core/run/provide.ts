@@ -21,6 +21,7 @@ import type { ProvideRequest } from "./requests.ts";
 import { RunData } from "./run_data.ts";
 import { plannedLoss } from "./plan_files.ts";
 import { checkPlannedModel } from "./planned_model.ts";
+import { recordedHost } from "./recorded_host.ts";
 import type { RunTerms } from "./run_terms.ts";
 import { RunTrace, traceFile } from "./run_trace.ts";
 import { ShardedSource, shareOf } from "./sharded_source.ts";
@@ -54,7 +55,8 @@ export interface Provider {
 }
 
 /** Trains one stage of the plan as one node, to the end. */
-export async function provide(request: ProvideRequest, host: RunHost): Promise<void> {
+export async function provide(request: ProvideRequest, told: RunHost): Promise<void> {
+  const host = recordedHost(told);
   const provider = await readProvider(request);
   const { node, config, folder } = provider;
   const settings = checkedSettings(provider, request);
@@ -181,7 +183,8 @@ function threadsOf({ node, config }: Provider, asked: number | undefined): numbe
   if (threads !== "auto") return threads;
   const own = node.peers.find(({ stage }) => stage === node.stage)!;
   const all = node.averaging?.clusters.flat() ?? node.peers;
-  return automaticThreads(all.filter(({ address }) => onOneHost(address, own.address)).length);
+  const here = all.filter(({ address }) => onOneHost(address, own.address)).length;
+  return automaticThreads(here, node.load);
 }
 
 function onOneHost(a: string, b: string): boolean {
@@ -209,7 +212,10 @@ function checkedSettings({ node, config }: Provider, { inFlight }: ProvideReques
 }
 
 /** The data that this stage reads itself, if any. */
-async function openData({ stage, config }: Provider, host: RunHost): Promise<RunData | undefined> {
+async function openData(
+  { stage, config, home }: Provider,
+  host: RunHost,
+): Promise<RunData | undefined> {
   const { manifest } = stage;
   const own = manifest.inputs.filter(({ from }) => from === "data");
   const ports = [...own, ...manifest.relays];
@@ -221,7 +227,8 @@ async function openData({ stage, config }: Provider, host: RunHost): Promise<Run
     ? { train, validation }
     : { train: unlabelled(train), validation: validation && unlabelled(validation) };
   const warn = (message: string) => host.emit({ event: "warning", message });
-  return await RunData.open(ports, { ...files, shuffle, workers, seed: config.seed, warn });
+  const { tokens } = new NodeData(home);
+  return await RunData.open(ports, { ...files, shuffle, workers, seed: config.seed, tokens, warn });
 }
 
 /** Whether the node's cluster averages its weights with others. */
@@ -259,8 +266,10 @@ function runTerms(
 }
 
 /**
- * Several clusters may train in one folder: the first one's metrics stand where one looks for them.
+ * Several clusters may train in one folder: the metrics of the first one's last stage stand where
+ * one looks for them. Every other stage keeps its own beside its files.
  */
-function metricsFolder({ node, home }: Provider): string {
+function metricsFolder({ node, home, folder }: Provider): string {
+  if (node.stage < node.cluster_length - 1) return folder;
   return node.rank === 0 ? home : new NodeData(home).cluster(node.rank);
 }

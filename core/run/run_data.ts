@@ -22,6 +22,8 @@ export interface DataOptions {
   /** Threads that make samples ahead of need; 0: none, they are made when they are needed. */
   readonly workers: number | "auto";
   readonly seed: number;
+  /** Folder in which the tokens of text are kept between starts; nowhere if absent. */
+  readonly tokens?: string | undefined;
   /** Told of samples that could not be read and were left out. */
   readonly warn?: (message: string) => void;
 }
@@ -58,10 +60,11 @@ export class RunData implements BatchSource, Disposable {
    * @throws {RavnError} naming the file where shapes, counts or labels do not fit
    */
   static async open(ports: readonly Port[], options: DataOptions): Promise<RunData> {
-    const { train, validation, seed, shuffle, workers, warn = () => {} } = options;
+    const { train, validation, seed, shuffle, workers, tokens, warn = () => {} } = options;
     const pool = new LazyPool(workers);
     const open = async (part: DataFiles, training: boolean) => {
-      const dataset = await readDataset(part, training ? undefined : train);
+      const kept = tokens === undefined ? undefined : { folder: tokens, warn };
+      const dataset = await readDataset(part, training ? undefined : train, { tokens: kept });
       return new SampleReader({
         dataset,
         feeds: feedsFor(dataset, ports),

@@ -41,11 +41,13 @@ export class StageData {
   /** Reads a validation batch into slot `slot`. */
   async fillValidation(slot: number, start: number, samples: number): Promise<void> {
     const source = this.#source;
+    const begun = this.#shares.beginValidation();
+    if (begun !== undefined) await begun;
     const ready = source.readyValidation?.(start, samples);
     if (ready !== undefined) await ready;
     for (const { value } of this.#ports) {
       const target = this.#executor.validationInput(slot, value, samples);
-      if (this.#shares.has(value)) this.#shares.fillValidation(target);
+      if (this.#shares.has(value)) this.#shares.fillValidation(value, { start, samples }, target);
       else source.fillValidation(value, start, samples, target);
     }
   }

@@ -5,8 +5,8 @@ import { NodeData } from "./node_data.ts";
 import { chromeEvents } from "./trace_chrome.ts";
 import type { ChromeEvent } from "./trace_chrome.ts";
 import { alignClocks, crossingsOf } from "./trace_clocks.ts";
-import { parseTrace } from "./trace_events.ts";
 import type { NodeTrace } from "./trace_events.ts";
+import { readTrace } from "./trace_reader.ts";
 import type { TraceReport, TraceRequest } from "./trace_requests.ts";
 import { summarize, summarizeLinks } from "./trace_summary.ts";
 
@@ -27,9 +27,9 @@ export async function trace({ folder, out }: TraceRequest): Promise<TraceReport>
         `ravn train --trace, or ravn provide --trace on each node`,
     );
   }
-  const traces = (await Promise.all(files.map(readTrace))).sort((a, b) =>
-    a.head.cluster - b.head.cluster || a.head.stage - b.head.stage
-  );
+  const traces: NodeTrace[] = [];
+  for (const file of files) traces.push(await readTraceFile(file));
+  traces.sort((a, b) => a.head.cluster - b.head.cluster || a.head.stage - b.head.stage);
   checkOneRun(traces);
   const crossings = crossingsOf(traces);
   const shifts = alignClocks(traces, crossings);
@@ -38,9 +38,9 @@ export async function trace({ folder, out }: TraceRequest): Promise<TraceReport>
   return { file: out, traces: files, stages, links: summarizeLinks(crossings, shifts) };
 }
 
-async function readTrace(file: string): Promise<NodeTrace> {
+async function readTraceFile(file: string): Promise<NodeTrace> {
   try {
-    return parseTrace(await Deno.readTextFile(file), file);
+    return await readTrace((await Deno.open(file)).readable, file);
   } catch (thrown) {
     if (thrown instanceof RavnError) throw thrown;
     throw new RavnError(`${file} cannot be read: ${messageOf(thrown)}`);

@@ -1,6 +1,7 @@
 import type { Crossing, Shift } from "./trace_clocks.ts";
 import type { NodeTrace, TracedMessage, TracedWork } from "./trace_events.ts";
 import { waitsOf } from "./trace_waits.ts";
+import type { Wait } from "./trace_waits.ts";
 
 /**
  * An event of the Trace Event Format, which Perfetto (ui.perfetto.dev) and `chrome://tracing` read:
@@ -79,25 +80,38 @@ export function* chromeEvents(
   }
 }
 
-/** What each of `TRACKS` shows of a node. */
-function tracksOf(trace: NodeTrace): Slice[][] {
+/** What each of `TRACKS` shows of a node, in the order of the slices' begin. */
+function tracksOf(trace: NodeTrace): Iterable<Slice>[] {
   const { works, messages } = trace;
   const isAveraging = ({ kind }: TracedMessage) => AVERAGING.includes(kind);
   const of = (type: TracedMessage["type"]) =>
-    messages.filter((message) => message.type === type && !isAveraging(message)).map(messageSlice);
+    messages.filter((message) => message.type === type && !isAveraging(message));
   const waits = waitsOf(trace).filter((wait) => wait.for !== "switching");
+  const averages = [...roundsOf(works), ...messages.filter(isAveraging)];
   return [
-    works.map(({ work, of, begin, end }) => ({ name: `${work} ${of}`, begin, end, args: { of } })),
-    waits.map(({ for: what, peer, before, begin, end }) => ({
-      name: what,
-      begin,
-      end,
-      args: { before: `${before.work} ${before.of}`, from: peer ?? "" },
-    })),
-    of("sent"),
-    of("came"),
-    [...roundsOf(works), ...messages.filter(isAveraging).map(messageSlice)],
+    slicesOf(works, workSlice),
+    slicesOf(waits, waitSlice),
+    slicesOf(of("sent"), messageSlice),
+    slicesOf(of("came"), messageSlice),
+    slicesOf(averages, (each) => "kind" in each ? messageSlice(each) : each),
   ];
+}
+
+/** One slice after the other: all of them would take more memory than what they are made of. */
+function* slicesOf<T extends { readonly begin: number }>(
+  things: readonly T[],
+  slice: (thing: T) => Slice,
+): Generator<Slice> {
+  for (const thing of things.toSorted((a, b) => a.begin - b.begin)) yield slice(thing);
+}
+
+function workSlice({ work, of, begin, end }: TracedWork): Slice {
+  return { name: `${work} ${of}`, begin, end, args: { of } };
+}
+
+function waitSlice({ for: what, peer, before, begin, end }: Wait): Slice {
+  const args = { before: `${before.work} ${before.of}`, from: peer ?? "" };
+  return { name: what, begin, end, args };
 }
 
 function messageSlice(message: TracedMessage): Slice {
@@ -126,7 +140,8 @@ function* laneEvents(o: {
   readonly pid: number;
   /** Which of `TRACKS`. */
   readonly number: number;
-  readonly slices: readonly Slice[];
+  /** In the order of their begin. */
+  readonly slices: Iterable<Slice>;
   readonly shift_us: number;
   /** Takes down on which track each message lies. */
   readonly tids: Map<TracedMessage, number>;
@@ -134,7 +149,7 @@ function* laneEvents(o: {
   const { pid, number, shift_us, tids } = o;
   const track = TRACKS[number]!;
   const ends: number[] = [];
-  for (const slice of o.slices.toSorted((a, b) => a.begin - b.begin)) {
+  for (const slice of o.slices) {
     const ts = tenths(slice.begin + shift_us);
     const dur = Math.max(SHORTEST_US, tenths(slice.end + shift_us - ts));
     const free = ends.findIndex((end) => end <= ts);

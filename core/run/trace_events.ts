@@ -1,11 +1,10 @@
 import { z } from "zod";
-import { messageOf, RavnError } from "../error.ts";
 
 /** Version of the files that a traced run leaves. */
 const FORMAT = 1;
 
 /** First line of a trace file: whose it is, and when its clock stood at 0. */
-const headLine = z.object({
+export const headLine = z.object({
   trace: z.literal(FORMAT),
   node: z.string(),
   cluster: z.number().int().nonnegative(),
@@ -43,7 +42,8 @@ const messageLine = z.object({
 /** The run began: its name, which all stages of a cluster have in common. */
 const begunLine = z.object({ type: z.literal("begun"), run: z.string() });
 
-const eventLine = z.discriminatedUnion("type", [workLine, messageLine, begunLine]);
+/** A line of a trace file but its first. */
+export const eventLine = z.discriminatedUnion("type", [workLine, messageLine, begunLine]);
 
 /** @see headLine */
 export type TraceHead = z.infer<typeof headLine>;
@@ -51,7 +51,7 @@ export type TraceHead = z.infer<typeof headLine>;
 export type TracedWork = z.infer<typeof workLine>;
 /** @see messageLine */
 export type TracedMessage = z.infer<typeof messageLine>;
-/** A line of a trace file but its first. */
+/** @see eventLine */
 export type TraceEvent = z.infer<typeof eventLine>;
 
 /** What one node did: a trace file that has been read. */
@@ -74,45 +74,4 @@ export function headOf(head: Omit<TraceHead, "trace">): string {
 /** Milliseconds of `performance.now()` as µs to a tenth, as trace files have them. */
 export function traceTime(ms: number): number {
   return Math.round(ms * 1e4) / 10;
-}
-
-/**
- * Reads a trace file. A last line without its end was being written when the node was killed, and
- * is left out.
- *
- * @throws {RavnError} naming file and line where it is no trace file
- */
-export function parseTrace(text: string, file: string): NodeTrace {
-  const lines = text.split("\n").slice(0, -1);
-  const head = parseLine(lines[0] ?? "", headLine, file, 1);
-  const works: TracedWork[] = [];
-  const messages: TracedMessage[] = [];
-  let run: string | undefined;
-  for (let i = 1; i < lines.length; i++) {
-    const event = parseLine(lines[i]!, eventLine, file, i + 1);
-    if (event.type === "work") works.push(event);
-    else if (event.type === "begun") run = event.run;
-    else messages.push(event);
-  }
-  return { file, head, ...(run === undefined ? {} : { run }), works, messages };
-}
-
-function parseLine<T>(line: string, schema: z.ZodType<T>, file: string, number: number): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (thrown) {
-    throw noTrace(file, number, messageOf(thrown));
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  throw noTrace(file, number, `${issue.path.join(".") || "the line"}: ${issue.message}`);
-}
-
-function noTrace(file: string, line: number, why: string): RavnError {
-  return new RavnError(
-    `${file}:${line}: is no line of a trace (${why}); expected what ravn train --trace writes: ` +
-      `make it anew`,
-  );
 }

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { RavnError } from "../error.ts";
 import { alignClocks, crossingsOf } from "./trace_clocks.ts";
-import { headOf, parseTrace } from "./trace_events.ts";
 import type { NodeTrace, TracedMessage, TracedWork } from "./trace_events.ts";
 import { summarize } from "./trace_summary.ts";
 import { waitsOf } from "./trace_waits.ts";
@@ -95,27 +93,5 @@ Deno.test("what a stage waited for, and where its time went", () => {
     const waited = Object.values(stage.waits).reduce((sum, { us }) => sum + us, 0);
     assert.ok(Math.abs(stage.span_us - stage.busy_us - waited) < 1e-6, "no time is lost");
     assert.ok(Math.abs(stage.bubble - waited / stage.span_us) < 1e-9);
-  }
-});
-
-Deno.test("a file whose writer was killed is read up to there; anything else is refused", () => {
-  const head = headOf({ node: "node_0", cluster: 0, stage: 0, stages: 1, origin_ms: 1 });
-  const line = JSON.stringify(work("step", 0, 1, 2));
-  const { works, head: { node } } = parseTrace(`${head}\n${line}\n${line.slice(0, 20)}`, "t.jsonl");
-  assert.deepEqual([node, works.length], ["node_0", 1]);
-  const cases: [text: string, expected: RegExp][] = [
-    ["", /^t\.jsonl:1: .*ravn train --trace/],
-    [`${line}\n`, /^t\.jsonl:1: .*trace/],
-    [`${head}\nno\n`, /^t\.jsonl:2: /],
-    [`${head}\n${line}\n{"type":"work"}\n`, /^t\.jsonl:3: .*work/],
-    [`${head.replace('"trace":1', '"trace":2')}\n`, /^t\.jsonl:1: .*trace/],
-  ];
-  for (const [text, expected] of cases) {
-    assert.throws(() => parseTrace(text, "t.jsonl"), (error) => {
-      assert.ok(error instanceof RavnError);
-      assert.match(error.message, expected);
-      assert.ok(!error.message.includes("\n"));
-      return true;
-    });
   }
 });

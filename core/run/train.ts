@@ -6,6 +6,7 @@ import { evaluate } from "./evaluate.ts";
 import type { RunHost } from "./events.ts";
 import { fuse, readPlan } from "./fuse.ts";
 import { exists, NodeData } from "./node_data.ts";
+import { PlanMetrics } from "./plan_metrics.ts";
 import { PlanTraffic } from "./plan_traffic.ts";
 import { checkPlannedModel } from "./planned_model.ts";
 import { ProviderProcess } from "./provider_process.ts";
@@ -85,7 +86,6 @@ async function trainPlan({ request, config, home, out, host }: LocalTraining): P
   const data = new NodeData(home);
   const plan = await readPlan(data);
   await checkPlannedModel(data, config.model);
-  const names = plan.clusters.flatMap(({ stages }) => stages.map(({ name }) => name));
   const arguments_ = [
     ...(request.config === undefined ? [] : ["--config", request.config]),
     ...(request.threads === undefined ? [] : ["--threads", String(request.threads)]),
@@ -96,13 +96,18 @@ async function trainPlan({ request, config, home, out, host }: LocalTraining): P
   ];
   const traffic = new PlanTraffic();
   const gathered = traffic.gather(host);
-  const providers = names.map((name) => new ProviderProcess(name, arguments_, gathered));
+  const metrics = await PlanMetrics.begin(plan, home);
+  const providers = plan.clusters.flatMap(({ id, stages }) => {
+    const watched = metrics.watch(id, gathered);
+    return stages.map(({ name }) => new ProviderProcess(name, arguments_, watched));
+  });
   const failure = await firstFailure(providers, host.signal);
+  await metrics.join(host);
   if (host.signal.aborted) throw new RavnError("stopped by the user", { exitCode: 130 });
   if (failure !== undefined) {
     throw new RavnError(failure.message, { exitCode: failure.exitCode });
   }
-  await traffic.tell(plan, home, host);
+  traffic.tell(plan, host);
   if (!config.save) return [];
   const files: string[] = [];
   for (const { id } of plan.clusters) {

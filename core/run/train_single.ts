@@ -12,6 +12,7 @@ import { moveAside } from "./metrics_files.ts";
 import { exists, NodeData } from "./node_data.ts";
 import { openStage } from "./open_stage.ts";
 import { RunData } from "./run_data.ts";
+import { recordedHost } from "./recorded_host.ts";
 import { RunTrace, traceFile } from "./run_trace.ts";
 import { labelsOf } from "./prepare_plan.ts";
 import { saveState, storedStage } from "./stage_files.ts";
@@ -65,9 +66,11 @@ async function wholeProgram(
  * @returns the files of the trained model
  */
 export async function trainSingle(o: LocalTraining): Promise<string[]> {
-  const { request, config, home, out, host } = o;
+  const { request, config, home, out } = o;
+  const host = recordedHost(o.host);
   const threads = request.threads ?? (config.threads === "auto" ? undefined : config.threads);
   const device = request.device ?? config.device;
+  const planned = new NodeData(home);
   // What is traced and folded must not depend on where the model is trained.
   using onHost = Runtime.open(threads === undefined ? {} : { threads });
   using runtime = Runtime.open({ device });
@@ -79,6 +82,7 @@ export async function trainSingle(o: LocalTraining): Promise<string[]> {
   using source = await RunData.open(stored.manifest.inputs, {
     ...config.data,
     seed: config.seed,
+    ...(await exists(planned.root) ? { tokens: planned.tokens } : {}),
     warn: (message) => host.emit({ event: "warning", message }),
   });
   let files: string[] = [];

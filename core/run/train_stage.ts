@@ -5,11 +5,11 @@ import type { AveragingOptions } from "./averaging.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { microBatchesOf } from "./config.ts";
 import type { Config } from "./config.ts";
-import type { LinkBytes, RunHost } from "./events.ts";
 import { LeafReport } from "./leaf_report.ts";
 import { MetricsFiles } from "./metrics_files.ts";
 import type { OpenStage, StageSettings } from "./open_stage.ts";
 import { packedLinks } from "./packed_link.ts";
+import type { RecordedHost } from "./recorded_host.ts";
 import type { AveragingTerms, RunTerms } from "./run_terms.ts";
 import type { RunTrace } from "./run_trace.ts";
 import type { StoredStage } from "./stage_files.ts";
@@ -38,9 +38,9 @@ export interface StageTraining {
   readonly source: BatchSource | undefined;
   /** On the root: what the run consists of. */
   readonly terms: RunTerms | undefined;
-  /** Folder for the metrics, where this is the last stage. */
+  /** Folder for the metrics. */
   readonly metrics: string;
-  readonly host: RunHost;
+  readonly host: RecordedHost;
   /** Where to write down what the stage does, if anywhere. */
   readonly trace?: RunTrace | undefined;
   /** Saves the stage, once it has made all updates. */
@@ -106,10 +106,12 @@ export function termsOf(
 export async function trainStage(o: StageTraining): Promise<void> {
   const { manifest } = o.stored;
   const { executor, weights, versions, rate } = o.stage;
-  await using files = manifest.head && await MetricsFiles.create(o.metrics);
-  const report = files && new LeafReport({
+  const { head } = manifest;
+  await using files = await MetricsFiles.create(o.metrics, head ? undefined : ["events"]);
+  o.host.keepIn(files);
+  const report = head && new LeafReport({
     node: o.node,
-    head: manifest.head!,
+    head,
     executor,
     files,
     emit: o.host.emit,
@@ -147,22 +149,12 @@ export async function trainStage(o: StageTraining): Promise<void> {
     await o.save(progress);
     await run.leave();
     report?.ended();
-    tellTraffic(o.host, report, [...links.values()].flatMap(({ sent }) => sent));
+    const sent = [...links.values()].flatMap((link) => link.sent);
+    if (sent.length > 0) o.host.emit({ event: "traffic", links: sent });
   } catch (thrown) {
     if (progress.updates > 0) await o.broken(progress);
     throw thrown;
   }
-}
-
-/** Tells what the stage has sent, where there was anybody to send to. */
-function tellTraffic(
-  host: RunHost,
-  report: LeafReport | undefined,
-  links: readonly LinkBytes[],
-): void {
-  if (links.length === 0) return;
-  if (report !== undefined) report.traffic(links);
-  else host.emit({ event: "traffic", links });
 }
 
 /** Counts updates and tells of lost peers, beside what the last stage reports. */

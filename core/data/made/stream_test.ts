@@ -127,7 +127,7 @@ Deno.test("an array too large for memory is read sample by sample", async () => 
   );
   for (const dtype of ["int64", "float32"] as const) {
     const read = async (memoryMax: number) => {
-      const dataset = await readDataset({ inputs: file }, undefined, memoryMax);
+      const dataset = await readDataset({ inputs: file }, undefined, { memoryMax });
       assert.equal(dataset.made === undefined, memoryMax > 100);
       const feeds = dataset.inputFeeds([{ name: "x", dtype, dims: [4] }]);
       using pool = openPool(1);
@@ -141,7 +141,7 @@ Deno.test("an array too large for memory is read sample by sample", async () => 
     };
     assert.deepEqual(await read(100), await read(1e6));
   }
-  const large = await readDataset({ inputs: file }, undefined, 100);
+  const large = await readDataset({ inputs: file }, undefined, { memoryMax: 100 });
   assert.throws(
     () => large.inputFeeds([{ name: "x", dtype: "int32", dims: [4] }]),
     /x\.npy: makes int64 for input "x", which takes int32/,

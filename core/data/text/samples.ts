@@ -4,6 +4,8 @@ import { expandPattern } from "../pattern.ts";
 import type { Column } from "../column.ts";
 import type { MaskedRecipe } from "../made/recipe.ts";
 import { NOT_GUESSED } from "../made/masked.ts";
+import { keptTokens } from "./kept_tokens.ts";
+import type { TokenFolder } from "./kept_tokens.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Text files as samples of a language model. */
@@ -13,6 +15,17 @@ export interface TextOptions {
   readonly tokenizer: Tokenizer;
   /** Tokens of a sample. */
   readonly blockSize: number;
+  /** Where tokens are kept between starts; nowhere if absent. */
+  readonly kept?: TokenFolder | undefined;
+}
+
+/** Token ids of the text, laid out as `layout` says: kept ones, or made ones. */
+function tokensOf(
+  { source, tokenizer, kept }: TextOptions,
+  layout: string,
+  make: () => Promise<readonly Int32Array<ArrayBuffer>[]>,
+): Promise<readonly Int32Array<ArrayBuffer>[]> {
+  return keptTokens({ source, tokenizer: tokenizer.source, layout }, kept, make);
 }
 
 /** Grows by doubling; ids are 32-bit integers. */
@@ -66,19 +79,22 @@ export interface NextTokenColumns {
  * @throws {RavnError} naming the file, where it is shorter than a window.
  */
 export async function readWindows(o: TextOptions): Promise<NextTokenColumns> {
-  const tokens = new Tokens();
-  for await (const line of linesOf(o.source)) tokens.push(o.tokenizer.encode(line));
-  const windows = Math.floor((tokens.length - 1) / o.blockSize);
+  const [tokens] = await tokensOf(o, "stream", async () => {
+    const made = new Tokens();
+    for await (const line of linesOf(o.source)) made.push(o.tokenizer.encode(line));
+    return [made.ids];
+  });
+  const windows = Math.floor((tokens!.length - 1) / o.blockSize);
   if (windows < 1) {
     throw new RavnError(
-      `${o.source}: has ${tokens.length} tokens; expected at least ${o.blockSize + 1} for a ` +
+      `${o.source}: has ${tokens!.length} tokens; expected at least ${o.blockSize + 1} for a ` +
         `block_size of ${o.blockSize}`,
     );
   }
   const length = windows * o.blockSize;
   return {
-    inputs: column(o.source, tokens.ids.subarray(0, length), o.blockSize),
-    labels: column(o.source, tokens.ids.subarray(1, length + 1), o.blockSize),
+    inputs: column(o.source, tokens!.subarray(0, length), o.blockSize),
+    labels: column(o.source, tokens!.subarray(1, length + 1), o.blockSize),
   };
 }
 
@@ -89,10 +105,23 @@ export async function readWindows(o: TextOptions): Promise<NextTokenColumns> {
  * @throws {RavnError} naming the file, where it has no lines.
  */
 export async function readLines(o: TextOptions): Promise<NextTokenColumns> {
-  const { blockSize, tokenizer } = o;
+  const { blockSize } = o;
+  const layout = `lines of ${blockSize}`;
+  const [inputs, labels] = await tokensOf(o, layout, () => padded(o));
+  if (inputs!.length === 0) throw new RavnError(`${o.source}: holds no lines of text`);
+  return {
+    inputs: column(o.source, inputs!, blockSize),
+    labels: column(o.source, labels!, blockSize),
+  };
+}
+
+/** Inputs and labels of all lines. */
+async function padded(
+  { source, tokenizer, blockSize }: TextOptions,
+): Promise<Int32Array<ArrayBuffer>[]> {
   const [inputs, labels] = [new Tokens(), new Tokens()];
   const pad = tokenizer.idOf("[PAD]") ?? tokenizer.idOf("<|endoftext|>") ?? 0;
-  for await (const line of linesOf(o.source)) {
+  for await (const line of linesOf(source)) {
     const text = line.replace(/\r?\n$/, "");
     if (text.trim() === "") continue;
     const ids = tokenizer.encode(text).slice(0, blockSize + 1);
@@ -102,11 +131,7 @@ export async function readLines(o: TextOptions): Promise<NextTokenColumns> {
     inputs.push(every.map((i) => place(i, ids[i], pad)));
     labels.push(every.map((i) => place(i + 1, ids[i + 1], NOT_GUESSED)));
   }
-  if (inputs.length === 0) throw new RavnError(`${o.source}: holds no lines of text`);
-  return {
-    inputs: column(o.source, inputs.ids, blockSize),
-    labels: column(o.source, labels.ids, blockSize),
-  };
+  return [inputs.ids, labels.ids];
 }
 
 /** Sentence ends: a full stop, question or exclamation mark, then white space. */
@@ -161,9 +186,27 @@ export async function readPairs(o: TextOptions, share: number): Promise<MaskedRe
   if (most < 1) {
     throw new RavnError(`${o.source}: block_size ${o.blockSize} is too small; 5 at least`);
   }
+  const [tokens, pairs] = await tokensOf(o, `pairs of ${o.blockSize}`, () => paired(o, most));
+  if (pairs!.length === 0) throw new RavnError(`${o.source}: holds no two pieces of text to pair`);
+  return {
+    kind: "masked",
+    tokens: shared(tokens!),
+    pairs: shared(pairs!),
+    blockSize: o.blockSize,
+    vocabulary: o.tokenizer.vocabulary,
+    special,
+    share,
+  };
+}
+
+/** The tokens of all pairs of segments of at most `most` tokens, and where they lie in them. */
+async function paired(
+  { source, tokenizer }: TextOptions,
+  most: number,
+): Promise<Int32Array<ArrayBuffer>[]> {
   const [tokens, pairs] = [new Tokens(), new Tokens()];
   const close = (document: readonly string[]) => {
-    const segments = segmentsOf(document, o.tokenizer, most);
+    const segments = segmentsOf(document, tokenizer, most);
     for (let i = 0; i + 1 < segments.length; i += 2) {
       const [first, second] = [segments[i]!, segments[i + 1]!];
       const start = tokens.length;
@@ -173,21 +216,12 @@ export async function readPairs(o: TextOptions, share: number): Promise<MaskedRe
     }
   };
   const document: string[] = [];
-  for await (const line of linesOf(o.source)) {
+  for await (const line of linesOf(source)) {
     if (line.trim() !== "") document.push(line.trim());
     else close(document.splice(0));
   }
   close(document);
-  if (pairs.length === 0) throw new RavnError(`${o.source}: holds no two pieces of text to pair`);
-  return {
-    kind: "masked",
-    tokens: shared(tokens.ids),
-    pairs: shared(pairs.ids),
-    blockSize: o.blockSize,
-    vocabulary: o.tokenizer.vocabulary,
-    special,
-    share,
-  };
+  return [tokens.ids, pairs.ids];
 }
 
 function shared(ids: Int32Array): SharedArrayBuffer {

@@ -172,6 +172,27 @@ Deno.test("masked samples hide what they ask for, each epoch anew", async () => 
   assert.deepEqual([...new Set(order)].sort(), [0, 1]);
 });
 
+Deno.test("text is the same whether its tokens were made or kept", async () => {
+  await using folder = await tempFolder();
+  const sentence = "The cat sat. The cats sat! A cat sat. The cat, unaffable, sat.";
+  const text = await folder.file("a.txt", Array(12).fill(sentence).join("\n\n"));
+  const tokenizer = await folder.file("tokenizer.json", bert());
+  const warn = (message: string) => assert.fail(message);
+  const tokens = { folder: `${folder.path}/tokens`, warn };
+  const tasks = [{}, { lines: true }, { task: "masked" }] as const;
+  for (const [i, task] of tasks.entries()) {
+    const part = { text, tokenizer, block_size: 16, ...task };
+    const plain = await readDataset(part);
+    for (const _ of ["made", "kept"]) {
+      const kept = await readDataset(part, undefined, { tokens });
+      assert.deepEqual(kept.inputs, plain.inputs);
+      assert.deepEqual(kept.labels, plain.labels);
+      assert.deepEqual(kept.made, plain.made);
+    }
+    assert.equal([...Deno.readDirSync(tokens.folder)].length, i + 1);
+  }
+});
+
 Deno.test("masking needs its special tokens", async () => {
   await using folder = await tempFolder();
   const text = await folder.file("a.txt", "One two. Three four.");

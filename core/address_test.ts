@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { parseAddress, sameHost } from "./address.ts";
+import {
+  ADDRESS_FORM,
+  dialHost,
+  formatAddress,
+  isLocal,
+  parseAddress,
+  readAddress,
+  sameHost,
+} from "./address.ts";
+import { RavnError } from "./error.ts";
 
 Deno.test("addresses are read and brought to one form", () => {
   const cases: [string, string, string, number][] = [
@@ -11,6 +20,8 @@ Deno.test("addresses are read and brought to one form", () => {
   ];
   for (const [text, canonical, host, port] of cases) {
     assert.deepEqual(parseAddress(text), { host, port, text: canonical });
+    assert.deepEqual(readAddress(canonical), parseAddress(text));
+    assert.equal(formatAddress({ host, port }), canonical);
   }
 });
 
@@ -35,7 +46,11 @@ Deno.test("what is not an address is not read", () => {
     "http://host:80",
     "../x:80",
   ];
-  for (const text of texts) assert.equal(parseAddress(text), undefined, text);
+  for (const text of texts) {
+    assert.equal(parseAddress(text), undefined, text);
+    const message = `"${text}" is not an address; expected ${ADDRESS_FORM}`;
+    assert.throws(() => readAddress(text), new RavnError(message));
+  }
 });
 
 Deno.test("one machine is known by its host or by local addresses", () => {
@@ -45,4 +60,14 @@ Deno.test("one machine is known by its host or by local addresses", () => {
   assert.ok(same("127.0.0.1:1", "[::1]:2"));
   assert.ok(!same("a:1", "b:1"));
   assert.ok(!same("localhost:1", "10.0.0.1:1"));
+});
+
+Deno.test("every interface means this machine", () => {
+  assert.equal(dialHost("0.0.0.0"), "127.0.0.1");
+  assert.equal(dialHost("::"), "127.0.0.1");
+  assert.equal(dialHost("10.1.2.3"), "10.1.2.3");
+  for (const host of ["0.0.0.0", "::", "localhost", "127.0.0.1", "127.1.2.3", "::1", "10.1.2.3"]) {
+    assert.ok(isLocal(host, ["10.1.2.3"]), host);
+  }
+  for (const host of ["10.1.2.4", "127.example.org"]) assert.ok(!isLocal(host, ["10.1.2.3"]), host);
 });
