@@ -1,4 +1,5 @@
 import { messageOf, RavnError } from "../error.ts";
+import { eventLoop } from "../event_loop.ts";
 import { Calendar, StageCourse } from "../pipeline/mod.ts";
 import type { WeightVersions } from "../pipeline/mod.ts";
 import type { StageEngine, StageManifest, StageWeights } from "../training/mod.ts";
@@ -22,6 +23,9 @@ import { StageOperations } from "./stage_operations.ts";
  * The others are told of a failure; those that take nothing are not waited for longer than this.
  */
 const FAREWELL_MS = 300;
+
+/** Signals and messages wait no longer than this and one operation. */
+const LOOK_EVERY_MS = 8;
 
 /** Everything a stage's training needs. */
 export interface StageRunOptions {
@@ -222,6 +226,7 @@ export class StageRun {
   }
 
   async #loop(): Promise<void> {
+    let looked_ms = performance.now();
     while (true) {
       if (this.#failure !== undefined) throw this.#failure;
       const task = this.#course?.course.next();
@@ -229,6 +234,11 @@ export class StageRun {
         const { work, course } = this.#started();
         await work.run(task);
         course.completed(task);
+        // Short operations do not let the event loop go around: signals and messages would wait.
+        if (performance.now() - looked_ms > LOOK_EVERY_MS) {
+          await eventLoop();
+          looked_ms = performance.now();
+        }
       } else if (this.#course?.course.finished) {
         return;
       } else {

@@ -9,7 +9,7 @@ import {
   rowNumbers,
 } from "../runtime/mod.ts";
 import type { RowTable, Runtime, TensorView, Value } from "../runtime/mod.ts";
-import { eventLoop } from "./event_loop.ts";
+import { eventLoop } from "../event_loop.ts";
 import { PortBuffers } from "./port_buffers.ts";
 import type { Allocate } from "./port_buffers.ts";
 import type { GradientGraph, LeftPort, RowsLeft, TableRows } from "./table_rows.ts";

@@ -3,7 +3,7 @@ import type { Tensor } from "../onnx/mod.ts";
 import * as kernels from "../runtime/mod.ts";
 import { Arena, floatsOf, paddedSize } from "../runtime/mod.ts";
 import type { Runtime, Value } from "../runtime/mod.ts";
-import { eventLoop } from "./event_loop.ts";
+import { eventLoop } from "../event_loop.ts";
 import type { Parameter } from "./manifest.ts";
 import {
   byRule,
