@@ -4,8 +4,6 @@
  *
  * @module
  */
-export { parseAddress, sameHost } from "../address.ts";
-export type { Address } from "../address.ts";
 export { parseAssignment } from "./assignment.ts";
 export { clusterWork, hostCores, hostNames } from "./cluster_work.ts";
 export type { WorkTerms } from "./cluster_work.ts";

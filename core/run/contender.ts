@@ -3,7 +3,7 @@
  * and how long its steps took.
  */
 import { messageOf } from "../error.ts";
-import { Runtime } from "../runtime/mod.ts";
+import { cancelRuns, Runtime } from "../runtime/mod.ts";
 import type { OptimizerConfig, StageProgram } from "../training/mod.ts";
 import { timeTraining } from "./time_training.ts";
 import type { TrainingTime } from "./time_training.ts";
@@ -28,7 +28,11 @@ function tell(news: ContenderNews): void {
   self.postMessage(news);
 }
 
-self.addEventListener("message", async ({ data }: MessageEvent<ContenderOrder>) => {
+self.addEventListener("message", async ({ data }: MessageEvent<ContenderOrder | "leave">) => {
+  if (data === "leave") {
+    await cancelRuns();
+    return self.close();
+  }
   const { library, threads, program, optimizer, updates } = data;
   try {
     using runtime = Runtime.open({ library, threads });

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { DataFiles } from "../data/mod.ts";
 import { EXIT, messageOf, RavnError } from "../error.ts";
-import { parseAddress, sameHost } from "../planning/mod.ts";
+import { parseAddress, sameHost } from "../address.ts";
 import { Runtime } from "../runtime/mod.ts";
 import { isLabels } from "../training/mod.ts";
 import { readConfig } from "./config.ts";

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
-import { sameHost } from "../planning/mod.ts";
-import type { Address } from "../planning/mod.ts";
+import { sameHost } from "../address.ts";
+import type { Address } from "../address.ts";
 
 /**
  * Threads of a provider where nobody says how many: twice its share of the cores of its host. While

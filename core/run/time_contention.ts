@@ -83,8 +83,9 @@ class Contender implements Disposable {
     this.#worker.postMessage(order);
   }
 
+  /** Asks it to leave: to end it in the middle of a run would end the process. */
   [Symbol.dispose](): void {
-    this.#worker.terminate();
+    this.#worker.postMessage("leave");
   }
 }
 

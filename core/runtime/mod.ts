@@ -1,6 +1,7 @@
 /** ONNX Runtime and memory: sessions, bindings, the arena, and the kernels that work on it. */
 export { OrtError, type OrtErrorCode } from "./api.ts";
 export { Runtime } from "./runtime.ts";
+export { cancelRuns } from "./runs.ts";
 export type { Device } from "./provider.ts";
 export type { DeviceMemory, DeviceTensor } from "./device.ts";
 export type { Optimization, Port, Session, SessionMemory } from "./session.ts";
