@@ -58,6 +58,11 @@ export interface Link {
   send(head: TensorHead, data: readonly Uint8Array[]): Promise<void>;
   /** Sends a control message, in order with the tensors. */
   control(message: Control): Promise<void>;
+  /**
+   * Begins to take in what has come, where that can be told at once: for one who computes and gives
+   * the event loop little time.
+   */
+  look(): void;
   /** Sends what waits, says goodbye and waits until the peer agrees, within a deadline. */
   close(o?: { reason?: string }): Promise<void>;
   /** Tells the peer why this side cannot go on, ahead of what waits, and closes. */

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { MemoryOffer, RawConn } from "./raw_conn.ts";
 import { RING_BYTES, SharedRing } from "./shared_ring.ts";
 
@@ -41,6 +42,7 @@ export class LocalConn implements RawConn, MemoryOffer {
   #rings: Rings | undefined;
   #isEnded = false;
   #isClosed = false;
+  #asksForBell = false;
   #wakeReader: () => void = () => {};
   #wakeWriter: () => void = () => {};
 
@@ -87,9 +89,15 @@ export class LocalConn implements RawConn, MemoryOffer {
         return count;
       }
       if (this.#isEnded) return null;
-      if (!rings.incoming.readerWaits()) continue;
-      await new Promise<void>((resolve) => this.#wakeReader = resolve);
+      await new Promise<void>((resolve) => {
+        this.#wakeReader = resolve;
+        this.#askForBell();
+      });
     }
+  }
+
+  look(): void {
+    this.#wakeUnless((incoming) => incoming.isEmpty);
   }
 
   async write(source: Uint8Array, more = false): Promise<number> {
@@ -115,6 +123,29 @@ export class LocalConn implements RawConn, MemoryOffer {
     this.decline();
     this.#end();
     this.#socket.close();
+  }
+
+  /**
+   * Asks to be woken once the event loop has gone around. Until then nobody here could take in what
+   * comes, and who computes in between looks of itself: so a busy side costs the peer no bell.
+   */
+  #askForBell(): void {
+    if (this.#asksForBell) return;
+    this.#asksForBell = true;
+    setImmediate(() => {
+      this.#asksForBell = false;
+      this.#wakeUnless((incoming) => incoming.readerWaits());
+    });
+  }
+
+  #wakeUnless(hasNothing: (incoming: SharedRing) => boolean): void {
+    if (this.#rings === undefined) return;
+    try {
+      if (hasNothing(this.#rings.incoming)) return;
+    } catch {
+      // The counters are nonsense, which the read tells.
+    }
+    this.#wakeReader();
   }
 
   #open(): Rings {

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { eventLoop } from "../core/event_loop.ts";
 import { greet } from "./handshake.ts";
 import { hasUnix, House, session } from "./house.ts";
 import { LIMITS } from "./limits.ts";
 import { LocalConn, type SharedBlock, type SharedMemory } from "./local_conn.ts";
+import { pipe } from "./pipe.ts";
+import type { RawConn } from "./raw_conn.ts";
 import { headFor, pattern, Recorder } from "./recorder.ts";
 
 /** Shared memory within this process; `refused` is a peer that cannot open it. */
@@ -76,4 +79,47 @@ Deno.test({
     assert.equal(closed.kind, "lost");
     await house.listener.close();
   },
+});
+
+/** A connection over shared memory, and how often each side was rung. */
+function overMemory(): { here: LocalConn; there: LocalConn; bells: { count: number } } {
+  const memory = new Blocks();
+  const [a, b] = pipe();
+  const bells = { count: 0 };
+  const counted: RawConn = {
+    read: (target) => a.read(target),
+    write: (source) => (bells.count++, a.write(source)),
+    close: () => a.close(),
+  };
+  const [here, there] = [new LocalConn(counted, memory), new LocalConn(b, memory)];
+  assert.ok(there.take(here.offer()));
+  here.begin();
+  there.begin();
+  return { here, there, bells };
+}
+
+Deno.test("a side that computes is not rung, and looks of itself", async () => {
+  const { here, there, bells } = overMemory();
+  const target = new Uint8Array(8);
+  for (let i = 0; i < 3; i++) {
+    const reading = there.read(target);
+    assert.equal(await here.write(pattern(5)), 5);
+    assert.equal(bells.count, 0);
+    there.look();
+    assert.equal(await reading, 5);
+  }
+  here.close();
+  there.close();
+});
+
+Deno.test("a side that waits is rung once", async () => {
+  const { here, there, bells } = overMemory();
+  const reading = there.read(new Uint8Array(8));
+  await eventLoop();
+  await here.write(pattern(2));
+  await here.write(pattern(3));
+  assert.equal(await reading, 5);
+  assert.equal(bells.count, 1);
+  here.close();
+  there.close();
 });

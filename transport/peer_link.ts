@@ -102,6 +102,10 @@ export class PeerLink implements Link {
     await this.#outbox.control(message);
   }
 
+  look(): void {
+    this.#conn.look?.();
+  }
+
   async close(o: { reason?: string } = {}): Promise<void> {
     const reason = clip(o.reason ?? "done", this.#limits);
     this.#leave({ kind: "bye", reason }, { member: "bye", reason });

@@ -11,6 +11,8 @@ export interface RawConn {
    * @param more another write follows at once, so the peer need not be woken for this one
    */
   write(source: Uint8Array, more?: boolean): Promise<number>;
+  /** Ends a pending read at once where bytes have come; else nothing happens. */
+  look?(): void;
   /** Ends a pending read and a pending write, which then throw or return null. */
   close(): void;
   /** Memory that the connection can move to; absent where there is none. */

@@ -55,6 +55,11 @@ export class SharedRing {
     return count;
   }
 
+  /** True where there is nothing to read. */
+  get isEmpty(): boolean {
+    return this.#held() === 0;
+  }
+
   /** True where nothing more can be written. */
   get isFull(): boolean {
     return this.#held() === CAPACITY_BYTES;
@@ -63,7 +68,7 @@ export class SharedRing {
   /** The reader is about to wait; false where there is something to read already. */
   readerWaits(): boolean {
     Atomics.store(this.#counters, READER_WAITS, 1);
-    return this.#held() === 0;
+    return this.isEmpty;
   }
 
   /** The writer is about to wait; false where there is room already. */

@@ -161,6 +161,11 @@ export class Averaging {
     this.#partners.open();
   }
 
+  /** Begins to take in what has come while the stage computed. */
+  look(): void {
+    this.#partners.look();
+  }
+
   /** The run begins: compares with the partners what they train by. */
   begin(terms: RunTerms): void {
     this.#movesOn = (terms.shape.reduce_delay ?? 0) > 0;

@@ -75,6 +75,11 @@ export class AveragingPartners {
     }
   }
 
+  /** Begins to take in what has come while the stage computed. */
+  look(): void {
+    for (const { link } of this.all) link.look();
+  }
+
   /** Whether a partner has said goodbye. */
   hasLeft(partner: Partner): boolean {
     return this.#left.has(partner);

@@ -125,6 +125,10 @@ export class PackedLink implements Link {
     return this.#link.control(message);
   }
 
+  look(): void {
+    this.#link.look();
+  }
+
   close(o?: { reason?: string }): Promise<void> {
     return this.#link.close(o);
   }

@@ -178,6 +178,11 @@ export class StageMail {
     }
   }
 
+  /** Begins to take in what has come while the stage computed. */
+  look(): void {
+    for (const { link } of this.#routes.values()) link.look();
+  }
+
   /** Resolves when everything has been sent. */
   async flushed(): Promise<void> {
     await Promise.all(this.#sending);

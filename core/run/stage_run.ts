@@ -234,6 +234,8 @@ export class StageRun {
         const { work, course } = this.#started();
         await work.run(task);
         course.completed(task);
+        this.#mail.look();
+        this.#averaging?.look();
         // Short operations do not let the event loop go around: signals and messages would wait.
         if (performance.now() - looked_ms > LOOK_EVERY_MS) {
           await eventLoop();

@@ -41,6 +41,7 @@ function tracedLink(link: Link, trace: RunTrace): Link {
         { kind: message.kind, of: numberOf(message), bytes: 0 },
         () => link.control(message),
       ),
+    look: () => link.look(),
     close: (o) => link.close(o),
     fail: (message) => link.fail(message),
   };
