@@ -36,13 +36,19 @@ interface Delayed {
 
 /** Share of the updates between two averages that `auto` lets go on meanwhile. */
 const AUTO_SHARE = 0.1;
+/** Updates that go on where an average may take so long, and the share of all that they are. */
+const AUTO_LEAST = 2;
+const LEAST_SHARE = 0.25;
 
 /**
- * Updates that go on while clusters average. `auto` is a tenth of those between two averages, one
- * at least; none where clusters average each epoch or each update, or the optimizer's state too.
+ * Updates that go on while clusters average. `auto` is a tenth of those between two averages, and
+ * two where that is no more than a quarter, else one: a message waits for the operation that is
+ * under way, and the pieces of a mean come in two messages. None where clusters average each epoch
+ * or each update, or the optimizer's state too.
  */
 export function reduceDelayOf({ reduce_every, reduce_delay, average_optimizer }: Delayed): number {
   if (reduce_delay !== "auto") return reduce_delay;
   if (typeof reduce_every === "string" || reduce_every === 1 || average_optimizer) return 0;
-  return Math.max(1, Math.floor(reduce_every * AUTO_SHARE));
+  const least = Math.min(AUTO_LEAST, Math.floor(reduce_every * LEAST_SHARE));
+  return Math.max(1, least, Math.floor(reduce_every * AUTO_SHARE));
 }
