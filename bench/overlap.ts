@@ -6,7 +6,7 @@ import { interleave, report } from "./interleave.ts";
 import { TrainingProject } from "./training_project.ts";
 
 const BENCH = "overlap/reduce";
-const UPDATES = 150;
+const UPDATES = 600;
 const ROUNDS = 7;
 const PROBLEM = {
   model: "lenet",

@@ -36,7 +36,7 @@ function gpt(batch: number, keys: readonly string[] = []): Problem {
 const PROBLEMS: Readonly<Record<string, () => Problem>> = {
   "pipeline/digits_cnn": () => ({
     ...{ model: "digits_cnn", batch: 64, samples: 1078 },
-    keys: ["epochs: 40"],
+    keys: ["epochs: 200"],
   }),
   "pipeline/mlp": () => ({
     ...{ model: "mlp", batch: 128, samples: 2560 },

@@ -31,7 +31,7 @@ export type { ModelIdentity, PlanInput } from "./plan.ts";
 export { OBJECTIVES, parsePlan, planSchema } from "./plan_schema.ts";
 export type { Objective, Plan, PlanCluster, PlanNode, PlanStage, Role } from "./plan_schema.ts";
 export type { Overheads } from "./overheads.ts";
-export { stageLoad } from "./stage_threads.ts";
+export { hostShares } from "./stage_threads.ts";
 export { predictPlan } from "./predict_plan.ts";
 export type { PlanPrediction, PlanPredictionTerms } from "./predict_plan.ts";
 export { predict } from "./predict.ts";

@@ -5,6 +5,8 @@
 export interface Overheads {
   /** Cores that a stage keeps busy while it computes: processor time over wall time. */
   readonly cores_used: number;
+  /** Time of a step on one thread over that on as many as it was timed with; absent: not known. */
+  readonly one_thread?: number;
   /**
    * Factor on the processor time of a stage while the other cores are busy with other stages, which
    * share caches, memory or a physical core with it: 1 where none do.

@@ -4,7 +4,7 @@ import type { Overheads } from "./overheads.ts";
 import type { Plan, PlanCluster } from "./plan_schema.ts";
 import { predict } from "./predict.ts";
 import type { ClusterWork, LinkWork, Prediction, StageWork } from "./predict.ts";
-import { stageLoad, withThreads } from "./stage_threads.ts";
+import { hostShares, withThreads } from "./stage_threads.ts";
 import type { StageThreads } from "./stage_threads.ts";
 
 const MIB = 2 ** 20;
@@ -45,6 +45,7 @@ export function predictPlan(
   const hosts = hostNames(pool);
   const stagesOn = (host: string, clusters: readonly PlanCluster[]) =>
     clusters.flatMap(({ nodes }) => nodes).filter((node) => hosts[node] === host).length;
+  const shares = hostShares(plan.clusters);
   const clusters = plan.clusters.map((cluster, c) => {
     const work = packed(clusterWork(plan, c, pool, terms), terms);
     const cores = new Map(
@@ -55,14 +56,32 @@ export function predictPlan(
     );
     const costed = terms.overheads === undefined
       ? work
-      : withOverheads(work, cluster, pool, { ...terms, overheads: terms.overheads });
-    return predict({ ...costed, cores });
+      : withOverheads(work, cluster, pool, { ...terms, overheads: terms.overheads, shares });
+    return predictWoken({ ...costed, cores }, terms.overheads?.wake_ms ?? 0);
   });
   const speeds = clusters.map(({ samples_per_s }) => samples_per_s);
   const samples_per_s = averages
     ? speeds.length * Math.min(...speeds)
     : speeds.reduce((sum, speed) => sum + speed, 0);
   return { samples_per_s, clusters };
+}
+
+/**
+ * Predicts a cluster whose stages are woken where they wait: for the part of its runs that a stage
+ * waits of its time.
+ */
+function predictWoken(cluster: ClusterWork, wake_ms: number): Prediction {
+  const first = predict(cluster);
+  const { stages } = cluster;
+  if (stages.length === 1 || wake_ms === 0) return first;
+  return predict({
+    ...cluster,
+    stages: stages.map((stage, s) => {
+      const waits = Math.max(0, first.stages[s]!.waiting_ms) / first.step_ms;
+      const woken_ms = waits * runsOf(s, stages.length) * wake_ms;
+      return { ...stage, overhead_ms: stage.overhead_ms + woken_ms };
+    }),
+  });
 }
 
 /** The same with fewer bytes on the links, where what travels is compressed. */
@@ -86,7 +105,10 @@ function withOverheads(
   work: ClusterWork,
   { stages }: PlanCluster,
   pool: readonly NodeConfig[],
-  { overheads, threads }: PlanPredictionTerms & { readonly overheads: Overheads },
+  { overheads, threads, shares }: PlanPredictionTerms & {
+    readonly overheads: Overheads;
+    readonly shares: ReadonlyMap<number, number>;
+  },
 ): ClusterWork {
   const nodes = stages.map(({ node }) => pool[node]!);
   // On one machine they are started by a process that shows what the last stage tells.
@@ -95,12 +117,13 @@ function withOverheads(
     ...work,
     stages: work.stages.map((stage, s): StageWork => {
       const { speed } = nodes[s]!;
-      const { cores_used, contention } = overheads;
-      const here = work.stages.filter(({ host }) => host === stage.host).length;
-      const count = threads?.of(here, stageLoad(stages[s]!, stages), work.cores.get(stage.host));
+      const { cores_used, contention, one_thread } = overheads;
+      const count = threads?.of(shares.get(stages[s]!.node)!, work.cores.get(stage.host));
       const timed = { ...stage, cores_used, contention };
       const costed = {
-        ...(count === undefined ? timed : withThreads(timed, threads!.timed, count)),
+        ...(count === undefined
+          ? timed
+          : withThreads(timed, { timed: threads!.timed, threads: count, one_thread })),
         update_ms: overheads.update_million_ms * stages[s]!.parameter_count / 1e6 / speed,
         overhead_ms: overheadOf(s, work, overheads) / speed,
       };
@@ -131,11 +154,14 @@ function coresFor(
 
 /** What a micro-batch costs stage `s` besides its operators and its update, ms at speed 1. */
 function overheadOf(s: number, { stages, links }: ClusterWork, overheads: Overheads): number {
-  const { micro_batch_ms, wake_ms, message_ms, message_mib_ms } = overheads;
-  // The last stage runs forward and backward in one; a stage alone waits for nobody.
-  const runs = s === stages.length - 1 ? 1 : 2;
-  const woken_ms = stages.length === 1 ? 0 : runs * wake_ms;
+  const { micro_batch_ms, message_ms, message_mib_ms } = overheads;
   const ends = links.filter(({ from, to }) => from === s || to === s);
   const mib = ends.reduce((sum, { bytes }) => sum + bytes / MIB, 0);
-  return runs * micro_batch_ms + woken_ms + ends.length * message_ms + mib * message_mib_ms;
+  const runs = runsOf(s, stages.length);
+  return runs * micro_batch_ms + ends.length * message_ms + mib * message_mib_ms;
+}
+
+/** Runs of graphs in a micro-batch: the last stage runs forward and backward in one. */
+function runsOf(stage: number, stages: number): number {
+  return stage === stages - 1 ? 1 : 2;
 }

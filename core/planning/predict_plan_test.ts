@@ -12,7 +12,7 @@ const OVERHEADS: Overheads = {
   cores_used: 1,
   contention: 1,
   micro_batch_ms: 0.5,
-  wake_ms: 0.0625,
+  wake_ms: 0,
   report_ms: 0,
   message_ms: 0.25,
   message_mib_ms: 0,
@@ -39,8 +39,21 @@ Deno.test("bookkeeping, messages and updates come to the operators", () => {
     assert.equal(stage.forward_ms, plain!.stages[s]!.forward_ms);
     // The stage in the middle has two neighbours: two messages come, and two go.
     const runs = s === 2 ? 1 : 2;
-    assert.equal(stage.overhead_ms, runs * 0.5625 + 0.25 * (s === 1 ? 4 : 2));
+    assert.equal(stage.overhead_ms, runs * 0.5 + 0.25 * (s === 1 ? 4 : 2));
     assert.equal(stage.update_ms, 2 * plan.clusters[0]!.stages[s]!.parameter_count / 1e6);
+  });
+});
+
+Deno.test("a stage is woken for the part of its runs that it waits of its time", () => {
+  const nodes = alike(3);
+  const plan = planned(nodes, [[0, 1, 2]]);
+  const predicted = (wake_ms: number) =>
+    predictPlan(plan, nodes, { ...TERMS, overheads: { ...OVERHEADS, wake_ms } }).clusters[0]!;
+  const [calm, woken] = [predicted(0), predicted(0.125)];
+  calm.stages.forEach(({ overhead_ms, waiting_ms }, s) => {
+    const runs = s === 2 ? 1 : 2;
+    const expected = overhead_ms + runs * 0.125 * waiting_ms / calm.step_ms;
+    assert.ok(Math.abs(woken.stages[s]!.overhead_ms - expected) < 1e-12);
   });
 });
 
@@ -48,7 +61,7 @@ Deno.test("a stage alone waits for nobody, and is not woken", () => {
   const nodes = alike(1);
   const { clusters } = predictPlan(planned(nodes, [[0]]), nodes, {
     ...TERMS,
-    overheads: OVERHEADS,
+    overheads: { ...OVERHEADS, wake_ms: 1 },
   });
   assert.equal(clusters[0]!.stages[0]!.overhead_ms, 0.5);
 });

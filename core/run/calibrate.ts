@@ -20,7 +20,6 @@ import { CalibrationFile } from "./calibration_file.ts";
 import { freeMemory, usableCores } from "./machine.ts";
 import { timeContention } from "./time_contention.ts";
 import { timeOverheads } from "./time_overheads.ts";
-import type { MachineOverheads } from "./time_overheads.ts";
 import { timeTraining } from "./time_training.ts";
 import type { TimedTraining, TrainingTime } from "./time_training.ts";
 
@@ -112,23 +111,33 @@ export async function calibrate(options: CalibrationOptions): Promise<Calibratio
   }
   const updates = Math.round(STEPS_MS / alone_ms);
   const program = once(whole.program);
-  const training = () => ({
+  const training = (runtime: Runtime) => ({
     runtime,
     program: program(),
     optimizer,
     updates: Math.min(STEPS.most, Math.max(STEPS.least, updates)),
   });
-  const key = `${on}, ${whole.key}`;
-  const found = await file.get("steps", key, () => timeTraining(training()));
-  const isAsked = machine !== undefined && found.step_ms <= AT_ONCE_MS_MAX;
-  const together = isAsked ? trainingsAtOnce(options) : 1;
+  const timed = (on: Runtime) =>
+    file.get(
+      "steps",
+      `${on.version}, ${on.threads} threads, ${whole.key}`,
+      () => timeTraining(training(on)),
+    );
+  const found = await timed(runtime);
+  if (machine === undefined || found.step_ms > AT_ONCE_MS_MAX) {
+    return { ...fitted(options, alone, machine && { ...machine, contention: 1 }, found), save };
+  }
+  const single = runtime.threads === 1 ? runtime : runtime.oneThread();
+  const one = await timed(single);
+  const together = trainingsAtOnce(options);
   const contention = together === 1 ? 1 : await file.get(
     "contention",
-    `${together} at once, ${key}`,
-    async () => ({ factor: await timeContention(shorter(training()), found, together - 1) }),
+    `${together} at once, ${runtime.version}, ${whole.key}`,
+    async () => ({ factor: await timeContention(shorter(training(single)), one, together - 1) }),
     // A plan is worth having where threads cannot be started, too.
   ).then(({ factor }) => factor, () => 1);
-  return { ...fitted(options, alone, machine && { ...machine, contention }, found), save };
+  const one_thread = Math.max(1, one.step_ms / found.step_ms);
+  return { ...fitted(options, alone, { ...machine, contention, one_thread }, found), save };
 }
 
 /** Half as many updates: there are three such trainings. */
@@ -144,19 +153,18 @@ function once<T>(make: () => T): () => T {
 
 /** So many that all cores are busy, but no more than stages, or than find room in memory. */
 function trainingsAtOnce(
-  { runtime, graph, stages_here = 1 }: CalibrationOptions,
+  { graph, stages_here = 1 }: CalibrationOptions,
 ): number {
   const bytes = [...graph.initializers.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
   const rooms = Math.floor(freeMemory() * 2 ** 20 / 2 / (PARAMETER_COPIES * bytes));
-  const wanted = Math.max(2, usableCores() - runtime.threads + 1);
-  return Math.max(1, Math.min(stages_here, Math.floor(wanted), AT_ONCE_MAX, rooms));
+  return Math.max(1, Math.min(stages_here, Math.floor(usableCores()), AT_ONCE_MAX, rooms));
 }
 
 /** The operators' times and the overheads that together give the time of the whole step. */
 function fitted(
   { graph, freeze }: CalibrationOptions,
   alone: OperatorTimes,
-  machine: (MachineOverheads & Pick<Overheads, "contention">) | undefined,
+  machine: Omit<Overheads, "cores_used"> | undefined,
   { step_ms, update_ms, core_ms }: TrainingTime,
 ): Omit<Calibration, "save"> {
   const times = [...alone];

@@ -12,7 +12,6 @@ import type { TrainingTime } from "./time_training.ts";
 export interface ContenderOrder {
   /** Path of the library that the process has loaded. */
   readonly library: string;
-  readonly threads: number;
   readonly program: StageProgram;
   readonly optimizer: OptimizerConfig;
   readonly updates: number;
@@ -33,9 +32,10 @@ self.addEventListener("message", async ({ data }: MessageEvent<ContenderOrder | 
     await cancelRuns();
     return self.close();
   }
-  const { library, threads, program, optimizer, updates } = data;
+  const { library, program, optimizer, updates } = data;
   try {
-    using runtime = Runtime.open({ library, threads });
+    using pooled = Runtime.open({ library });
+    const runtime = pooled.oneThread();
     const warm = () => tell({ type: "warm" });
     const time = await timeTraining({ runtime, program, optimizer, updates, warm });
     tell({ type: "done", time });

@@ -9,7 +9,7 @@ import type { RunHost } from "./events.ts";
 import { preparePlan } from "./prepare_plan.ts";
 import type { Preparation } from "./prepare_plan.ts";
 import type { PlanReport, PlanRequest } from "./requests.ts";
-import { automaticThreads } from "./threads.ts";
+import { automaticThreads, takesTurns } from "./threads.ts";
 
 /**
  * Plans a run as `clusterize` does, but writes nothing, and tells how fast it is expected to be and
@@ -30,13 +30,18 @@ export function explanationOf(
   plan: Plan,
 ): Explanation {
   const { update_frequency, reduce_every, compression } = config;
+  const turns = plan.clusters.some((cluster) =>
+    takesTurns({ ...plan, ...cluster }, cluster.stages.length)
+  );
   return explainPlan(input, plan, {
     update_frequency,
     overheads: calibration?.overheads,
     threads: {
       timed: threads,
-      of: (here, load, cores) =>
-        config.threads === "auto" ? automaticThreads(here, load, cores) : config.threads,
+      of: (share, cores) =>
+        config.threads === "auto"
+          ? automaticThreads({ share, takesTurns: turns, cores })
+          : config.threads,
     },
     averages: reduce_every !== "never",
     packed: {

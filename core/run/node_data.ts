@@ -28,8 +28,8 @@ export const nodeFile = z.object({
   backward_target_port: z.number().int().nullable(),
   /** All nodes of the cluster, by stage. */
   peers: z.array(z.object({ stage: z.number().int(), name: z.string(), address: z.string() })),
-  /** Predicted time of the stage over that of the cluster's slowest one: more than 0, to 1. */
-  load: z.number().positive().max(1).default(1),
+  /** Predicted part of the work of all stages on the node's host: more than 0, to 1. */
+  host_share: z.number().positive().max(1).default(1),
   /** How the node averages with the other clusters; absent where there is one cluster. */
   averaging: averagingLayout.optional(),
   in_flight: z.number().int().positive(),

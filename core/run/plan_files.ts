@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { readAddress } from "../address.ts";
 import { RavnError } from "../error.ts";
-import { stageLoad } from "../planning/mod.ts";
+import { hostShares } from "../planning/mod.ts";
 import type { Plan, PlanCluster, PlanStage } from "../planning/mod.ts";
 import type { StageProgram } from "../training/mod.ts";
 import { layAverages } from "./averaging_layout.ts";
@@ -115,6 +115,7 @@ async function contentsOf(o: PlanToWrite): Promise<[string, Uint8Array | string]
     stages.map(({ name, address }, s) => ({ name, address, manifest: programs[c]![s]!.manifest }))
   );
   const averages = members.length > 1 ? layAverages(members) : undefined;
+  const shares = hostShares(plan.clusters);
   plan.clusters.forEach((cluster, c) => {
     cluster.stages.forEach((stage, s) => {
       const folder = NodeData.stage(cluster.id, stage.address).slice("node_data/".length);
@@ -122,7 +123,9 @@ async function contentsOf(o: PlanToWrite): Promise<[string, Uint8Array | string]
         files.push([`${folder}/${name}`, content]);
       }
       const averaging = averages && { averaging: averages[c]![s]! };
-      const node = nodeFileOf(plan, cluster, stage, { token, plan_hash, loss, ...averaging });
+      const host_share = shares.get(stage.node)!;
+      const common = { token, plan_hash, loss, host_share, ...averaging };
+      const node = nodeFileOf(plan, cluster, stage, common);
       files.push([`nodes/${stage.name}.json`, `${JSON.stringify(node, null, 2)}\n`]);
     });
   });
@@ -143,6 +146,7 @@ function nodeFileOf(
     readonly token: string;
     readonly plan_hash: string;
     readonly loss: string;
+    readonly host_share: number;
     readonly averaging?: AveragingLayout;
   },
 ): NodeFile {
@@ -171,7 +175,6 @@ function nodeFileOf(
     backward_target_host: backward?.host ?? null,
     backward_target_port: backward?.port ?? null,
     peers: cluster.stages.map(({ stage, name, address }) => ({ stage, name, address })),
-    load: stageLoad(stage, cluster.stages),
     in_flight: cluster.in_flight,
     schedule: plan.schedule,
     micro_batches: plan.micro_batches,

@@ -31,7 +31,7 @@ import type { LoadedModel } from "./model_file.ts";
 import { identityOf } from "./planned_model.ts";
 import { NodeData } from "./node_data.ts";
 import type { ClusterizeRequest } from "./requests.ts";
-import { automaticThreads, nodesOnOneHost } from "./threads.ts";
+import { nodesOnOneHost, timingThreads } from "./threads.ts";
 
 /** Of a request to plan, what says what is to be planned. */
 export type PlanningRequest = Omit<ClusterizeRequest, "force">;
@@ -116,7 +116,7 @@ export async function preparePlan(
 export function openRuntime({ threads }: Config, nodes: readonly NodeConfig[]): Runtime {
   if (threads !== "auto") return Runtime.open({ threads });
   const here = nodesOnOneHost(nodes.map(({ address }) => address));
-  return Runtime.open({ threads: Runtime.threadsInUse ?? automaticThreads(here) });
+  return Runtime.open({ threads: Runtime.threadsInUse ?? timingThreads(here) });
 }
 
 /** A model, and how its gradients are computed. */

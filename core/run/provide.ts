@@ -1,7 +1,6 @@
 import { dirname, join } from "node:path";
 import type { DataFiles } from "../data/mod.ts";
 import { EXIT, messageOf, RavnError } from "../error.ts";
-import { parseAddress, sameHost } from "../address.ts";
 import { Runtime } from "../runtime/mod.ts";
 import { isLabels } from "../training/mod.ts";
 import { readConfig } from "./config.ts";
@@ -27,7 +26,7 @@ import { RunTrace, traceFile } from "./run_trace.ts";
 import { ShardedSource, shareOf } from "./sharded_source.ts";
 import { readStage, saveState } from "./stage_files.ts";
 import type { SavedState, StoredStage } from "./stage_files.ts";
-import { automaticThreads } from "./threads.ts";
+import { automaticThreads, takesTurns } from "./threads.ts";
 import { settingsOf, termsOf, trainStage } from "./train_stage.ts";
 import type { StageProgress } from "./train_stage.ts";
 
@@ -181,15 +180,8 @@ function checkOverrides(set: NonNullable<ProvideRequest["set"]>): void {
 function threadsOf({ node, config }: Provider, asked: number | undefined): number {
   const threads = asked ?? config.threads;
   if (threads !== "auto") return threads;
-  const own = node.peers.find(({ stage }) => stage === node.stage)!;
-  const all = node.averaging?.clusters.flat() ?? node.peers;
-  const here = all.filter(({ address }) => onOneHost(address, own.address)).length;
-  return automaticThreads(here, node.load);
-}
-
-function onOneHost(a: string, b: string): boolean {
-  const [first, second] = [parseAddress(a), parseAddress(b)];
-  return first !== undefined && second !== undefined && sameHost(first, second);
+  const { host_share: share, peers } = node;
+  return automaticThreads({ share, takesTurns: takesTurns(node, peers.length) });
 }
 
 /** The settings of the plan, which `ravn.yaml` must not contradict. */

@@ -1,15 +1,19 @@
 import assert from "node:assert/strict";
-import { automaticThreads } from "./threads.ts";
+import { automaticThreads, timingThreads } from "./threads.ts";
 
-Deno.test("a provider has twice its share of the cores, and fewer where it has less to do", () => {
-  const threads = (here: number, load: number, cores: number) =>
-    automaticThreads(here, load, cores);
-  assert.equal(threads(1, 1, 8), 8);
-  assert.equal(threads(3, 1, 2), 2);
-  assert.equal(threads(3, 0.58, 2), 1);
-  assert.equal(threads(3, 0.8, 2), 2);
-  assert.equal(threads(3, 0.02, 2), 1);
-  assert.equal(threads(4, 1, 16), 8);
-  assert.equal(threads(4, 0.5, 16), 4);
-  assert.equal(threads(100, 1, 4), 1);
+Deno.test("a provider has its share of the cores, rounded up, and twice that in turns", () => {
+  const threads = (share: number, cores: number) =>
+    [false, true].map((takesTurns) => automaticThreads({ share, takesTurns, cores }));
+  assert.deepEqual(threads(1, 8), [8, 8]);
+  assert.deepEqual(threads(0.34, 2), [1, 2]);
+  assert.deepEqual(threads(0.65, 2), [2, 2]);
+  assert.deepEqual(threads(0.52, 2), [1, 2]);
+  assert.deepEqual(threads(0.01, 2), [1, 1]);
+  assert.deepEqual(threads(0.25, 16), [4, 8]);
+  assert.deepEqual(threads(0.01, 4), [1, 1]);
+});
+
+Deno.test("operators are timed with more than one thread where there is more than one core", () => {
+  assert.deepEqual([1, 3, 4, 100].map((here) => timingThreads(here, 2)), [2, 2, 1, 1]);
+  assert.equal(timingThreads(4, 16), 8);
 });

@@ -1,6 +1,5 @@
 import { RavnError } from "../error.ts";
 import type { ContenderNews, ContenderOrder } from "./contender.ts";
-import { usableCores } from "./machine.ts";
 import { timeTraining } from "./time_training.ts";
 import type { TimedTraining, TrainingTime } from "./time_training.ts";
 
@@ -10,12 +9,11 @@ const LONGER = 1.5;
 const DEADLINE_MS = 20_000;
 
 /**
- * Factor on the time that cores take for a step while others do the same at the same time, on
- * threads of this process with weights and memory of their own: what stages on one machine take
- * from each other where cores are siblings, or share caches and memory, and what is lost where
- * threads wait for one that another stage keeps from its core. At least 1.
+ * Factor on the time of a step on one thread while others do the same at the same time, on threads
+ * of this process with weights and memory of their own: what stages on one machine take from each
+ * other where cores are siblings, or share caches and memory. At least 1.
  *
- * @param o the training that was timed alone
+ * @param o the training that was timed alone, on a runtime of one thread
  * @param alone what that took
  * @param others how many do the same besides; at least 1
  * @throws {RavnError} where a thread does not start, or not end
@@ -25,9 +23,9 @@ export async function timeContention(
   alone: TrainingTime,
   others: number,
 ): Promise<number> {
-  const { runtime: { library, threads }, program, optimizer } = o;
+  const { runtime: { library }, program, optimizer } = o;
   const updates = Math.ceil(LONGER * o.updates);
-  const order = { library, threads, program, optimizer, updates };
+  const order = { library, program, optimizer, updates };
   using contenders = new DisposableStack();
   const started = Array.from(
     { length: others },
@@ -38,16 +36,12 @@ export async function timeContention(
   const times = [own, ...await Promise.all(started.map(({ done }) => done))];
   // A machine's speed changes within seconds: what was found before alone may be of another time.
   const after = await timeTraining(o);
-  const core_ms = (alone.core_ms + after.core_ms) / 2;
-  const wanted = times.length * core_ms * (paceOf(alone) + paceOf(after)) / 2;
-  // What the cores would do if nobody were in another's way, over what they do.
-  const expected = Math.min(usableCores(), wanted) / core_ms;
-  return Math.max(1, expected / times.reduce((sum, time) => sum + paceOf(time), 0));
+  const together_ms = times.reduce((sum, time) => sum + lengthOf(time), 0) / times.length;
+  return Math.max(1, 2 * together_ms / (lengthOf(alone) + lengthOf(after)));
 }
 
-/** Steps a millisecond. */
-function paceOf({ step_ms, update_ms }: TrainingTime): number {
-  return 1 / (step_ms + update_ms);
+function lengthOf({ step_ms, update_ms }: TrainingTime): number {
+  return step_ms + update_ms;
 }
 
 /** A thread that trains. */

@@ -1,4 +1,3 @@
-import process from "node:process";
 import { GraphBuilder, tensor, traceFacts } from "../onnx/mod.ts";
 import type { Overheads } from "../planning/mod.ts";
 import type { Runtime } from "../runtime/mod.ts";
@@ -9,7 +8,8 @@ import type { RunEvent } from "./events.ts";
 import { openLoopback } from "./loopback.ts";
 import { Echo } from "./link_echo.ts";
 import { linesOf } from "./provider_process.ts";
-import { idle, timeTraining } from "./time_training.ts";
+import { timeTraining } from "./time_training.ts";
+import { trainMadeUp } from "./train_made_up.ts";
 
 /** Updates of the smallest network, of which the median counts. */
 const UPDATES = 60;
@@ -19,8 +19,9 @@ const LARGE_UPDATES = 5;
 /** Messages there and back that count, and those before them. */
 const ROUND_TRIPS = 60;
 const WARM_UP = 20;
-/** Reports that are read, of which the second half counts. */
-const REPORTS = 40;
+/** Reports that are read, of which the second half counts, and how many come together. */
+const REPORTS = 400;
+const TOGETHER = 20;
 /** Bytes of a small and of a large message. */
 const SMALL_BYTES = 256;
 const LARGE_BYTES = 2 ** 20;
@@ -28,12 +29,12 @@ const LARGE_BYTES = 2 ** 20;
 const LARGE_ROUND_TRIPS = 8;
 
 /**
- * Time in which nothing is done before what is measured, where it is so in training, too: a process
- * that was asleep takes several times as long for the same, since others had its caches.
+ * Time in which nothing is done before a message, as where a stage waits for it: a process that was
+ * asleep takes several times as long for the same, since it is woken and others had its caches.
  */
 const IDLE_MS = 1;
-/** Micro-batches and round trips of that kind that count. */
-const AWOKEN = 20;
+/** Round trips of that kind. */
+const AWOKEN = 60;
 
 /** What does not depend on the model. */
 export type MachineOverheads = Omit<Overheads, "cores_used" | "contention">;
@@ -46,23 +47,48 @@ export async function timeOverheads(
   runtime: Runtime,
   optimizer: OptimizerConfig,
 ): Promise<MachineOverheads> {
-  const trained = async (width: number, updates: number, idle_ms: number) => {
-    const program = await productProgram(runtime, width);
-    return await timeTraining({ runtime, program, optimizer, updates, idle_ms });
+  const trained = async (width: number, updates: number) => {
+    const [program] = await productPrograms(runtime, [width]);
+    return await timeTraining({ runtime, program: program!, optimizer, updates });
   };
-  const { step_ms, update_ms } = await trained(1, UPDATES, 0);
-  const awoken = await trained(1, AWOKEN, IDLE_MS);
-  const updated = await trained(UPDATED, LARGE_UPDATES, 0);
+  const { step_ms, update_ms } = await trained(1, UPDATES);
+  const updated = await trained(UPDATED, LARGE_UPDATES);
+  const micro_batch_ms = step_ms + update_ms;
+  const pair_ms = await timePair(runtime, optimizer);
   return {
-    micro_batch_ms: step_ms + update_ms,
-    wake_ms: Math.max(0, awoken.core_ms - step_ms - update_ms),
+    micro_batch_ms,
     update_million_ms: updated.update_ms * 1e6 / UPDATED,
+    // The first stage runs forward and backward, the last one both in one; two messages have four
+    // ends.
+    message_ms: Math.max(0, pair_ms - 3 * micro_batch_ms) / 4,
     report_ms: await timeReports(),
     ...await timeMessages(),
   };
 }
 
-/** Processor time of reading what a provider tells about an update. */
+/** Median time of a micro-batch in two stages of one product each, which share this thread, ms. */
+async function timePair(runtime: Runtime, optimizer: OptimizerConfig): Promise<number> {
+  const [first, last] = await productPrograms(runtime, [1, 1]);
+  await using ends = await openLoopback("calibration");
+  const times: number[] = [];
+  const updated = () => void times.push(performance.now());
+  const stages = [
+    { program: first!, observer: { updated }, links: new Map([[1, ends.outward]]) },
+    { program: last!, observer: {}, links: new Map([[0, ends.inward]]) },
+  ];
+  await trainMadeUp(runtime, stages, { optimizer, updates: 2 * UPDATES });
+  return median(times.slice(UPDATES).map((time_ms, i) => time_ms - times[UPDATES - 1 + i]!));
+}
+
+/** The middle one: what is compiled and cleared up in between does not count. */
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+/**
+ * Time to read what a provider tells about an update. Updates are told together, some times a
+ * second.
+ */
 async function timeReports(): Promise<number> {
   const told: RunEvent = {
     event: "update",
@@ -73,43 +99,38 @@ async function timeReports(): Promise<number> {
     samples_per_s: 12345.6,
     lr: 0.001,
   };
-  const line = new TextEncoder().encode(`${JSON.stringify(told)}\n`);
-  let left = REPORTS;
-  let used = process.cpuUsage();
+  const lines = new TextEncoder().encode(`${JSON.stringify(told)}\n`.repeat(TOGETHER));
+  let left = REPORTS / TOGETHER;
   const output = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    pull: async (controller) => {
-      if (left-- === 0) return controller.close();
-      await idle(IDLE_MS);
-      controller.enqueue(line);
-    },
+    pull: (controller) => left-- === 0 ? controller.close() : controller.enqueue(lines),
   });
+  let read = 0;
+  let begun_ms = performance.now();
   for await (const text of linesOf(output)) {
     parseEvent(text);
-    if (left === REPORTS >> 1) used = process.cpuUsage();
+    if (++read === REPORTS >> 1) begun_ms = performance.now();
   }
-  const { user, system } = process.cpuUsage(used);
-  return (user + system) / 1000 / (REPORTS >> 1);
+  return (performance.now() - begun_ms) / (REPORTS >> 1);
 }
 
-type MessageOverheads = Pick<MachineOverheads, "message_ms" | "message_mib_ms" | "local">;
+type MessageOverheads = Pick<MachineOverheads, "message_mib_ms" | "wake_ms" | "local">;
 
 async function timeMessages(): Promise<MessageOverheads> {
   await using ends = await openLoopback("calibration");
   new Echo(ends.inward);
   const echo = new Echo(ends.outward);
   await timeTrips(echo, WARM_UP, SMALL_BYTES);
-  const small = await timeTrips(echo, ROUND_TRIPS, SMALL_BYTES);
-  const awoken = await timeTrips(echo, AWOKEN, SMALL_BYTES, IDLE_MS);
+  const small_ms = await timeTrips(echo, ROUND_TRIPS, SMALL_BYTES);
+  const awoken_ms = await timeTrips(echo, AWOKEN, SMALL_BYTES, IDLE_MS);
   await timeTrips(echo, 1, LARGE_BYTES);
-  const large = await timeTrips(echo, LARGE_ROUND_TRIPS, LARGE_BYTES);
+  const large_ms = await timeTrips(echo, LARGE_ROUND_TRIPS, LARGE_BYTES);
+  // A round trip is two messages, each of which this process sends and receives.
   return {
-    // A round trip is two messages, each of which is sent and received. Two processes would be
-    // woken once each; this one is woken once, by the clock, and finds its caches cold.
-    message_ms: awoken.core_ms / 4,
-    message_mib_ms: Math.max(0, large.core_ms - small.core_ms) / 4,
+    wake_ms: Math.max(0, awoken_ms - small_ms) / 2,
+    message_mib_ms: Math.max(0, large_ms - small_ms) / 4,
     local: {
-      bandwidth_mbps: rateOf(LARGE_BYTES, Math.max(0, large.trip_ms - small.trip_ms) / 2),
-      latency_ms: small.trip_ms / 2,
+      bandwidth_mbps: rateOf(LARGE_BYTES, Math.max(0, large_ms - small_ms) / 2),
+      latency_ms: small_ms / 2,
     },
   };
 }
@@ -119,36 +140,45 @@ function rateOf(bytes: number, ms: number): number {
   return bytes * 8 / 1000 / Math.max(ms, 0.001);
 }
 
-/** Median time of a way there and back, and processor time of one on average, ms. */
+/** Median time of a way there and back, ms. */
 async function timeTrips(
   echo: Echo,
   count: number,
   bytes: number,
   idle_ms = 0,
-): Promise<{ readonly trip_ms: number; readonly core_ms: number }> {
-  const used = process.cpuUsage();
+): Promise<number> {
   const trips: number[] = [];
   for (let i = 0; i < count; i++) {
     if (idle_ms > 0) await idle(idle_ms);
     trips.push(await echo.roundTrip(bytes, bytes));
   }
-  const { user, system } = process.cpuUsage(used);
-  trips.sort((a, b) => a - b);
-  return { trip_ms: trips[count >> 1]!, core_ms: (user + system) / 1000 / count };
+  return median(trips);
 }
 
-/** L = mean((x·w − y)²) for a sample of one number and a row w of `width` numbers. */
-async function productProgram(runtime: Runtime, width: number): Promise<StageProgram> {
-  const builder = new GraphBuilder("product");
-  const x = builder.input("x", "float32", ["batch", 1]);
-  const w = builder.initializer("w", tensor("float32", [1, width], new Float32Array(width)));
-  builder.output(builder.node("MatMul", [x, w]), "float32", ["batch", width]);
+/** Does nothing for a while. */
+function idle(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** L = mean((x·w₁·w₂… − y)²) for a sample of one number and rows wᵢ; one product a stage. */
+async function productPrograms(
+  runtime: Runtime,
+  widths: readonly number[],
+): Promise<StageProgram[]> {
+  const builder = new GraphBuilder("products");
+  let value = builder.input("x", "float32", ["batch", 1]);
+  for (const [i, width] of widths.entries()) {
+    const row = tensor("float32", [1, width], new Float32Array(width));
+    value = builder.node("MatMul", [value, builder.initializer(`w${i}`, row)]);
+  }
+  const width = widths.at(-1)!;
+  builder.output(value, "float32", ["batch", width]);
   const graph = builder.build();
-  const [program] = buildPrograms({
+  return buildPrograms({
     graph,
     facts: await traceFacts(graph, runtime.evaluate, { batch: 2 }),
-    stages: [graph.nodes.map(({ name }) => name)],
-    recompute: [false],
+    stages: graph.nodes.map(({ name }) => [name]),
+    recompute: widths.map(() => false),
     batch: 1,
     loss: { type: "mse" },
     labels: { dtype: "float32", dims: [{ perSample: 1 }, width] },
@@ -156,5 +186,4 @@ async function productProgram(runtime: Runtime, width: number): Promise<StagePro
     maskAs: "input",
     threads: runtime.threads,
   });
-  return program!;
 }

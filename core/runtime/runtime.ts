@@ -10,10 +10,12 @@ import { Value } from "./value.ts";
 export class Runtime implements Disposable, AsyncDisposable {
   readonly device: Device;
   readonly #environment: Environment;
+  readonly #isOneThread: boolean;
 
-  private constructor(environment: Environment, device: Device) {
+  private constructor(environment: Environment, device: Device, isOneThread = false) {
     this.#environment = environment;
     this.device = device;
+    this.#isOneThread = isOneThread;
   }
 
   /**
@@ -41,9 +43,14 @@ export class Runtime implements Disposable, AsyncDisposable {
     return this.#environment.library;
   }
 
-  /** Threads of the pool that all sessions of this process share. */
+  /** Threads of the pool that all sessions of this process share; or one. */
   get threads(): number {
-    return this.#environment.threads;
+    return this.#isOneThread ? 1 : this.#environment.threads;
+  }
+
+  /** The same runtime, but its sessions compute on the thread that runs them and on no other. */
+  oneThread(): Runtime {
+    return new Runtime(this.#environment, this.device, true);
   }
 
   /**
@@ -64,7 +71,12 @@ export class Runtime implements Disposable, AsyncDisposable {
     } = {},
   ): Promise<Session> {
     const { device = this.device, optimize = "all" } = o;
-    return Session.load(this.#environment, model, { ...o, device, optimize });
+    return Session.load(this.#environment, model, {
+      ...o,
+      device,
+      optimize,
+      oneThread: this.#isOneThread,
+    });
   }
 
   /**

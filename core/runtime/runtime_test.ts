@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { GraphBuilder, tensor, writeModel } from "../onnx/mod.ts";
 import { Api } from "./api.ts";
 import { Runtime } from "./mod.ts";
 
@@ -15,6 +16,22 @@ Deno.test("a process has one thread pool: joining it is free, changing it is ref
   });
   assert.throws(() => Runtime.open({ threads: 0 }), /at least 1, got 0/);
   assert.throws(() => Runtime.open({ library: "/other.so" }), /cannot load \/other\.so as well/);
+});
+
+Deno.test("sessions of one thread compute the same beside those of the pool", async () => {
+  const runtime = Runtime.open();
+  const single = runtime.oneThread();
+  assert.equal(single.threads, 1);
+  assert.equal(single.library, runtime.library);
+  const x = tensor("float32", [64, 64], Float32Array.from({ length: 4096 }, (_, i) => i % 7));
+  const builder = new GraphBuilder("square");
+  const name = builder.input("x", "float32", [64, 64]);
+  builder.output(builder.node("MatMul", [name, name]), "float32", [64, 64]);
+  const model = writeModel(builder.build());
+  const [found, expected] = await Promise.all(
+    [single, runtime].map(async ({ evaluate }) => [...await evaluate(model, new Map([["x", x]]))]),
+  );
+  assert.deepEqual(found, expected);
 });
 
 Deno.test("a file that is no ONNX Runtime is refused on one line", () => {

@@ -71,11 +71,12 @@ export class Session implements Disposable {
       memory?: SessionMemory;
       hostNodes?: readonly string[];
       copiesInputs?: boolean;
+      oneThread?: boolean;
     },
   ): Promise<Session> {
     const { api, library } = environment;
     const { memory = o.device === "cpu" ? "own" : "pattern" } = o;
-    const options = sessionOptions(api, LEVELS[o.optimize], memory);
+    const options = sessionOptions(api, LEVELS[o.optimize], memory, o.oneThread);
     try {
       keepOnHost(api, options, o.device, o.hostNodes ?? []);
       appendProvider(api, library, options, o.device);
@@ -169,10 +170,17 @@ function byName(ports: readonly Port[]): Map<string, Port> {
   return new Map(ports.map((port) => [port.name, port]));
 }
 
-function sessionOptions(api: Api, level: number, memory: SessionMemory): Handle {
+function sessionOptions(
+  api: Api,
+  level: number,
+  memory: SessionMemory,
+  oneThread = false,
+): Handle {
   const { call } = api;
   const options = api.handle((out) => call.CreateSessionOptions(out));
-  api.check(call.DisablePerSessionThreads(options));
+  // A pool of one thread is none: whoever runs the session computes.
+  if (oneThread) api.check(call.SetIntraOpNumThreads(options, 1));
+  else api.check(call.DisablePerSessionThreads(options));
   api.check(call.SetSessionGraphOptimizationLevel(options, level));
   const arrange = memory === "pattern" ? call.EnableMemPattern : call.DisableMemPattern;
   api.check(arrange(options));

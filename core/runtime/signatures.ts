@@ -44,6 +44,7 @@ export const SIGNATURES = {
 
   CreateSessionOptions: status(10, B),
   SetSessionGraphOptimizationLevel: status(23, P, "i32"),
+  SetIntraOpNumThreads: status(24, P, "i32"),
   EnableMemPattern: status(16, P),
   DisableMemPattern: status(17, P),
   SetDeterministicCompute: status(273, P, "bool"),
