@@ -36,15 +36,16 @@ interface Delayed {
 
 /** Share of the updates between two averages that `auto` lets go on meanwhile. */
 const AUTO_SHARE = 0.1;
-/** Updates that go on where an average may take so long, and the share of all that they are. */
-const AUTO_LEAST = 2;
-const LEAST_SHARE = 0.25;
+/** Updates that go on at least, and the share of all that this may be. */
+const AUTO_LEAST = 4;
+const LEAST_SHARE = 0.4;
 
 /**
- * Updates that go on while clusters average. `auto` is a tenth of those between two averages, and
- * two where that is no more than a quarter, else one: a message waits for the operation that is
- * under way, and the pieces of a mean come in two messages. None where clusters average each epoch
- * or each update, or the optimizer's state too.
+ * Updates that go on while clusters average. `auto` is a tenth of those between two averages; four
+ * where that is no more than two fifths, else what that is, one at least. So many are needed
+ * because a message waits for the operation that is under way, the pieces of a mean come in two
+ * messages, and no machine is always equally fast: whoever is behind makes the others wait. None
+ * where clusters average each epoch or each update, or the optimizer's state too.
  */
 export function reduceDelayOf({ reduce_every, reduce_delay, average_optimizer }: Delayed): number {
   if (reduce_delay !== "auto") return reduce_delay;

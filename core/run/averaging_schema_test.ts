@@ -12,12 +12,13 @@ Deno.test("the outer optimizer by its name has the paper's values", () => {
 });
 
 Deno.test("an average goes on for a tenth of the updates, where that is something", () => {
-  const delays = ([["epoch", 0], ["never", 0], [1, 0], [2, 1], [7, 1], [10, 2], [100, 10]] as const)
-    .map(([reduce_every, delay]) => {
-      const keys = { reduce_every, average_optimizer: false };
-      assert.equal(reduceDelayOf({ ...keys, reduce_delay: 3 }), 3);
-      return [reduceDelayOf({ ...keys, reduce_delay: "auto" }), delay];
-    });
+  const delays =
+    ([["epoch", 0], ["never", 0], [1, 0], [2, 1], [7, 2], [10, 4], [40, 4], [100, 10]] as const)
+      .map(([reduce_every, delay]) => {
+        const keys = { reduce_every, average_optimizer: false };
+        assert.equal(reduceDelayOf({ ...keys, reduce_delay: 3 }), 3);
+        return [reduceDelayOf({ ...keys, reduce_delay: "auto" }), delay];
+      });
   for (const [found, expected] of delays) assert.equal(found, expected);
   const keys = { reduce_every: 100, reduce_delay: "auto", average_optimizer: true } as const;
   assert.equal(reduceDelayOf(keys), 0);
