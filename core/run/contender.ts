@@ -1,12 +1,11 @@
 /**
  * A thread that trains while another one is timed: it is given what to train, says when it is warm,
- * and how long its steps took.
+ * and goes on until it is told to leave.
  */
 import { messageOf } from "../error.ts";
-import { cancelRuns, Runtime } from "../runtime/mod.ts";
+import { Runtime } from "../runtime/mod.ts";
 import type { OptimizerConfig, StageProgram } from "../training/mod.ts";
 import { timeTraining } from "./time_training.ts";
-import type { TrainingTime } from "./time_training.ts";
 
 /** What a contender is told to do. */
 export interface ContenderOrder {
@@ -14,32 +13,37 @@ export interface ContenderOrder {
   readonly library: string;
   readonly program: StageProgram;
   readonly optimizer: OptimizerConfig;
-  readonly updates: number;
 }
 
-/** What a contender tells: that its steps count from now on, their times, or what went wrong. */
+/** What a contender tells: that it is warm, or what went wrong. */
 export type ContenderNews =
   | { readonly type: "warm" }
-  | { readonly type: "done"; readonly time: TrainingTime }
   | { readonly type: "failed"; readonly message: string };
+
+/** More than anybody waits for. */
+const UPDATES = 2 ** 30;
+
+const leaving = new AbortController();
 
 function tell(news: ContenderNews): void {
   self.postMessage(news);
 }
 
 self.addEventListener("message", async ({ data }: MessageEvent<ContenderOrder | "leave">) => {
-  if (data === "leave") {
-    await cancelRuns();
-    return self.close();
-  }
-  const { library, program, optimizer, updates } = data;
+  if (data === "leave") return leaving.abort();
+  const { library, ...training } = data;
   try {
-    using pooled = Runtime.open({ library });
-    const runtime = pooled.oneThread();
-    const warm = () => tell({ type: "warm" });
-    const time = await timeTraining({ runtime, program, optimizer, updates, warm });
-    tell({ type: "done", time });
+    using runtime = Runtime.open({ library });
+    await timeTraining({
+      ...training,
+      runtime: runtime.oneThread(),
+      updates: UPDATES,
+      warm: () => tell({ type: "warm" }),
+      signal: leaving.signal,
+    });
   } catch (thrown) {
-    tell({ type: "failed", message: messageOf(thrown) });
+    if (!leaving.signal.aborted) tell({ type: "failed", message: messageOf(thrown) });
   }
+  // Ended from outside, in the middle of a run, it would end the process.
+  self.close();
 });

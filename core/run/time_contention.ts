@@ -3,9 +3,7 @@ import type { ContenderNews, ContenderOrder } from "./contender.ts";
 import { timeTraining } from "./time_training.ts";
 import type { TimedTraining, TrainingTime } from "./time_training.ts";
 
-/** A contender goes on for so many times the steps that are timed, so that they have company. */
-const LONGER = 1.5;
-/** Contenders must be warm, and done, within so much. */
+/** Contenders must be warm within so much. */
 const DEADLINE_MS = 20_000;
 
 /**
@@ -16,7 +14,7 @@ const DEADLINE_MS = 20_000;
  * @param o the training that was timed alone, on a runtime of one thread
  * @param alone what that took
  * @param others how many do the same besides; at least 1
- * @throws {RavnError} where a thread does not start, or not end
+ * @throws {RavnError} where a thread does not start
  */
 export async function timeContention(
   o: TimedTraining,
@@ -24,20 +22,24 @@ export async function timeContention(
   others: number,
 ): Promise<number> {
   const { runtime: { library }, program, optimizer } = o;
-  const updates = Math.ceil(LONGER * o.updates);
-  const order = { library, program, optimizer, updates };
-  using contenders = new DisposableStack();
-  const started = Array.from(
-    { length: others },
-    () => contenders.use(new Contender(order)),
-  );
-  await Promise.all(started.map(({ warm }) => warm));
-  const own = await timeTraining(o);
-  const times = [own, ...await Promise.all(started.map(({ done }) => done))];
+  const time = async () => lengthOf(await timeTraining(o));
+  const together_ms = await besides(others, { library, program, optimizer }, time);
   // A machine's speed changes within seconds: what was found before alone may be of another time.
-  const after = await timeTraining(o);
-  const together_ms = times.reduce((sum, time) => sum + lengthOf(time), 0) / times.length;
-  return Math.max(1, 2 * together_ms / (lengthOf(alone) + lengthOf(after)));
+  const after_ms = await time();
+  return Math.max(1, 2 * together_ms / (lengthOf(alone) + after_ms));
+}
+
+/** Measures while `others` threads train; they have left at the end, or are about to. */
+async function besides(
+  others: number,
+  order: ContenderOrder,
+  measure: () => Promise<number>,
+): Promise<number> {
+  using contenders = new DisposableStack();
+  const started = Array.from({ length: others }, () => contenders.use(new Contender(order)));
+  await Promise.all(started.map(({ warm }) => warm));
+  const failed = Promise.race(started.map(({ failed }) => failed));
+  return await Promise.race([measure(), failed]);
 }
 
 function lengthOf({ step_ms, update_ms }: TrainingTime): number {
@@ -47,27 +49,27 @@ function lengthOf({ step_ms, update_ms }: TrainingTime): number {
 /** A thread that trains. */
 class Contender implements Disposable {
   readonly warm: Promise<void>;
-  readonly done: Promise<TrainingTime>;
+  /** Rejects where it cannot go on, and never resolves. */
+  readonly failed: Promise<never>;
   readonly #worker: Worker;
 
   constructor(order: ContenderOrder) {
     const warm = Promise.withResolvers<void>();
-    const done = Promise.withResolvers<TrainingTime>();
-    [this.warm, this.done] = [warm.promise, done.promise];
+    const failed = Promise.withResolvers<never>();
+    [this.warm, this.failed] = [warm.promise, failed.promise];
     // Whoever waits for the other one hears of it there.
     this.warm.catch(() => {});
-    this.done.catch(() => {});
+    this.failed.catch(() => {});
     const fail = (message: string) => {
       const error = new RavnError(`a thread that was to train beside others failed: ${message}`);
       warm.reject(error);
-      done.reject(error);
+      failed.reject(error);
     };
     const timer = setTimeout(() => fail(`nothing in ${DEADLINE_MS / 1000} s`), DEADLINE_MS);
-    this.done.finally(() => clearTimeout(timer)).catch(() => {});
+    this.warm.finally(() => clearTimeout(timer)).catch(() => {});
     this.#worker = new Worker(contenderModule(), { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<ContenderNews>) => {
       if (data.type === "warm") warm.resolve();
-      else if (data.type === "done") done.resolve(data.time);
       else fail(data.message);
     };
     this.#worker.onerror = (event) => {
@@ -77,7 +79,7 @@ class Contender implements Disposable {
     this.#worker.postMessage(order);
   }
 
-  /** Asks it to leave: to end it in the middle of a run would end the process. */
+  /** Asks it to leave, which it does after its run. */
   [Symbol.dispose](): void {
     this.#worker.postMessage("leave");
   }

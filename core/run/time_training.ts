@@ -26,6 +26,8 @@ export interface TimedTraining {
   readonly updates: number;
   /** Called when the updates begin that count. */
   readonly warm?: () => void;
+  /** Ends it before, with an error. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -55,7 +57,11 @@ export async function timeTraining(o: TimedTraining): Promise<TrainingTime> {
     },
   };
   const updates = WARM_UP + o.updates;
-  await trainMadeUp(runtime, [{ program, observer }], { optimizer, updates });
+  await trainMadeUp(runtime, [{ program, observer }], {
+    optimizer,
+    updates,
+    signal: o.signal,
+  });
   const counted = laps.slice(WARM_UP);
   const median = (of: (lap: TrainingTime) => number) =>
     counted.map(of).sort((a, b) => a - b)[counted.length >> 1]!;

@@ -27,7 +27,11 @@ export interface MadeUpStage {
 export async function trainMadeUp(
   runtime: Runtime,
   stages: readonly MadeUpStage[],
-  { optimizer, updates }: { readonly optimizer: OptimizerConfig; readonly updates: number },
+  { optimizer, updates, signal = new AbortController().signal }: {
+    readonly optimizer: OptimizerConfig;
+    readonly updates: number;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<void> {
   const settings = settingsOf(optimizer, stages.length);
   await using opened = new AsyncDisposableStack();
@@ -41,9 +45,8 @@ export async function trainMadeUp(
     runs.push(
       new StageRun({
         ...{ node: "this process", manifest: program.manifest, executor, weights, versions },
-        ...{ settings, links, observer, rate: () => 0 },
+        ...{ settings, links, observer, rate: () => 0, signal },
         ...(s === 0 ? { source: new MadeUpSource(samples, root) } : {}),
-        signal: new AbortController().signal,
       }),
     );
   }
