@@ -12,6 +12,11 @@ export interface Overheads {
    * share caches, memory or a physical core with it: 1 where none do.
    */
   readonly contention: number;
+  /**
+   * Time of a step in two stages over that in one, where they do not compute at the same time:
+   * graphs of their own for forward and backward, and memory of their own; absent: not known.
+   */
+  readonly cut?: number;
   /** A micro-batch on a stage, however small its graphs: order, bindings, data, reports. */
   readonly micro_batch_ms: number;
   /** What comes to that where the stage has been waiting: it is woken, and its caches are cold. */

@@ -117,9 +117,15 @@ function withOverheads(
     ...work,
     stages: work.stages.map((stage, s): StageWork => {
       const { speed } = nodes[s]!;
-      const { cores_used, contention, one_thread } = overheads;
+      const { cores_used, contention, one_thread, cut = 1 } = overheads;
       const count = threads?.of(shares.get(stages[s]!.node)!, work.cores.get(stage.host));
-      const timed = { ...stage, cores_used, contention };
+      const factor = stages.length > 1 ? cut : 1;
+      const timed = {
+        ...{ ...stage, cores_used, contention },
+        forward_ms: factor * stage.forward_ms,
+        backward_ms: factor * stage.backward_ms,
+        weights_ms: factor * stage.weights_ms,
+      };
       const costed = {
         ...(count === undefined
           ? timed

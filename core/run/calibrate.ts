@@ -18,6 +18,7 @@ import { assemble, modelTensors, portOf, trainedValues } from "../training/mod.t
 import type { OptimizerConfig, Piece, Port, StageProgram } from "../training/mod.ts";
 import { CalibrationFile } from "./calibration_file.ts";
 import { freeMemory, usableCores } from "./machine.ts";
+import { halves, timeCut } from "./time_cut.ts";
 import { timeContention } from "./time_contention.ts";
 import { timeOverheads } from "./time_overheads.ts";
 import { timeTraining } from "./time_training.ts";
@@ -64,13 +65,13 @@ export interface CalibrationOptions {
   readonly stages_here?: number;
 }
 
-/** A model as one stage. */
+/** A model that can be trained. */
 export interface WholeModel {
   /** Equal for models, settings and batches that take equally long. */
   readonly key: string;
   readonly optimizer: OptimizerConfig;
-  /** Made where it is needed only. */
-  program(): StageProgram;
+  /** The programs of stages, each given by the names of its nodes. */
+  programs(stages: readonly (readonly string[])[]): StageProgram[];
 }
 
 /** What was measured of a model on this machine. */
@@ -93,12 +94,11 @@ export async function calibrate(options: CalibrationOptions): Promise<Calibratio
   const { runtime, cache, whole } = options;
   const file = await CalibrationFile.open(cache);
   const alone = await timeOperators(options, file);
-  const on = `${runtime.version}, ${runtime.threads} threads`;
   const { optimizer } = whole;
   const machine = options.overheads
     ? await file.get(
       "machine",
-      `${on}, ${optimizer.type}`,
+      `${runtime.version}, ${runtime.threads} threads, ${optimizer.type}`,
       () => timeOverheads(runtime, optimizer),
     )
     : undefined;
@@ -110,7 +110,7 @@ export async function calibrate(options: CalibrationOptions): Promise<Calibratio
     return { times: alone, ...(overheads ? { overheads } : {}), save };
   }
   const updates = Math.round(STEPS_MS / alone_ms);
-  const program = once(whole.program);
+  const program = once(() => whole.programs([options.graph.nodes.map(({ name }) => name)])[0]!);
   const training = (runtime: Runtime) => ({
     runtime,
     program: program(),
@@ -130,14 +130,21 @@ export async function calibrate(options: CalibrationOptions): Promise<Calibratio
   const single = runtime.threads === 1 ? runtime : runtime.oneThread();
   const one = await timed(single);
   const together = trainingsAtOnce(options);
+  const on = `${runtime.version}, ${whole.key}`;
+  // A plan is worth having where threads cannot be started, too.
   const contention = together === 1 ? 1 : await file.get(
     "contention",
-    `${together} at once, ${runtime.version}, ${whole.key}`,
+    `${together} at once, ${on}`,
     async () => ({ factor: await timeContention(shorter(training(single)), one, together - 1) }),
-    // A plan is worth having where threads cannot be started, too.
   ).then(({ factor }) => factor, () => 1);
+  const parts = halves(options.graph, alone);
+  const cut = together === 1 || parts === undefined ? 1 : await file.get("cut", on, async () => {
+    const { updates, ...rest } = shorter(training(single));
+    const cut_ms = await timeCut({ ...rest, programs: whole.programs(parts), updates });
+    return { factor: Math.max(1, cut_ms / one.step_ms) };
+  }).then(({ factor }) => factor);
   const one_thread = Math.max(1, one.step_ms / found.step_ms);
-  return { ...fitted(options, alone, { ...machine, contention, one_thread }, found), save };
+  return { ...fitted(options, alone, { ...machine, contention, one_thread, cut }, found), save };
 }
 
 /** Half as many updates: there are three such trainings. */

@@ -9,29 +9,31 @@ import type { Calibration } from "./calibrate.ts";
 
 const BATCH = 4;
 
-async function calibrated(cache: string, programs: string[] = []): Promise<Calibration> {
+/** @param made is told of how many stages programs were made, each time */
+async function calibrated(cache: string, made: number[] = []): Promise<Calibration> {
   using runtime = Runtime.open();
   const graph = lenet({ seed: 1 });
   const facts = await traceFacts(graph, runtime.evaluate, { batch: 2 });
-  const program = () => {
-    programs.push("made");
-    const [whole] = buildPrograms({
+  const programs = (stages: readonly (readonly string[])[]) => {
+    made.push(stages.length);
+    const found = buildPrograms({
       graph,
       facts,
-      stages: [graph.nodes.map(({ name }) => name)],
-      recompute: [false],
+      stages,
+      recompute: stages.map(() => false),
       batch: BATCH,
       loss: { type: "cross_entropy", label_smoothing: 0 },
       labels: { dtype: "int64", dims: [{ perSample: 1 }], classes: 10 },
       labelsFrom: "root",
       maskAs: "input",
     });
-    assert.ok(whole!.manifest.inputs.some(({ value }) => value === LABELS));
-    return whole!;
+    const { inputs, relays } = found[0]!.manifest;
+    assert.ok([...inputs, ...relays].some(({ value }) => value === LABELS));
+    return found;
   };
   const optimizer = { type: "sgd", lr: 0.1, momentum: 0 } as const;
   const full = { ...optimizer, dampening: 0, nesterov: false, weight_decay: 0 };
-  const whole = { key: "lenet", optimizer: full, program };
+  const whole = { key: "lenet", optimizer: full, programs };
   const found = await calibrate({
     runtime,
     graph,
@@ -50,24 +52,25 @@ Deno.test("a model is measured once, and what was measured is kept", async () =>
   const folder = await Deno.makeTempDir({ prefix: "ravn-calibrate-" });
   try {
     const cache = join(folder, "calibration.json");
-    const programs: string[] = [];
-    const first = await calibrated(cache, programs);
+    const made: number[] = [];
+    const first = await calibrated(cache, made);
     for (const { forward_ms, backward_ms } of first.times.values()) {
       assert.ok(forward_ms >= 0 && backward_ms >= 0);
     }
     const { cores_used, contention, local, ...rest } = first.overheads!;
     assert.ok(contention >= 1 && contention < 100);
+    assert.ok(rest.cut! >= 1 && rest.cut! < 100);
     assert.ok(cores_used > 0 && local.bandwidth_mbps > 0 && local.latency_ms > 0);
     for (const [key, value] of Object.entries(rest)) assert.ok(value >= 0, key);
     await first.save();
     const kept = JSON.parse(await Deno.readTextFile(cache)) as { contention: object };
     assert.equal(Object.keys(kept.contention).length, 1);
-    const second = await calibrated(cache, programs);
+    const second = await calibrated(cache, made);
     assert.deepEqual([second.times, second.overheads], [first.times, first.overheads]);
-    assert.equal(programs.length, 1);
+    assert.deepEqual(made, [1, 2]);
     await Deno.writeTextFile(cache, '{"operators": 1}');
-    await calibrated(cache, programs);
-    assert.equal(programs.length, 2, "a damaged file counts as none");
+    await calibrated(cache, made);
+    assert.equal(made.length, 4, "a damaged file counts as none");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

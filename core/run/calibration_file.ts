@@ -12,6 +12,7 @@ const entries = {
     core_ms: milliseconds,
   }),
   contention: z.strictObject({ factor: z.number().min(1) }),
+  cut: z.strictObject({ factor: z.number().min(1) }),
   machine: z.strictObject({
     micro_batch_ms: milliseconds,
     wake_ms: milliseconds,
@@ -28,6 +29,7 @@ const schema = z.strictObject({
   operators: z.record(z.string(), entries.operators),
   steps: z.record(z.string(), entries.steps),
   contention: z.record(z.string(), entries.contention),
+  cut: z.record(z.string(), entries.cut),
   machine: z.record(z.string(), entries.machine),
 });
 
@@ -52,7 +54,7 @@ export class CalibrationFile {
    * @param file absent: nothing is read or kept
    */
   static async open(file: string | undefined): Promise<CalibrationFile> {
-    const empty = { operators: {}, steps: {}, contention: {}, machine: {} };
+    const empty = { operators: {}, steps: {}, contention: {}, cut: {}, machine: {} };
     if (file === undefined || !await exists(file)) return new CalibrationFile(file, empty);
     try {
       const value: unknown = JSON.parse(new TextDecoder().decode(await readWhole(file)));

@@ -164,12 +164,12 @@ export async function measure(
   const { freeze, loss, optimizer } = config;
   const labels = await labelsOf(config, model);
   const settings = JSON.stringify({ loss, labels: config.labels, freeze, type: optimizer.type });
-  const program = (): StageProgram => {
-    const [whole] = buildPrograms({
+  const programs = (stages: readonly (readonly string[])[]): StageProgram[] =>
+    buildPrograms({
       graph,
       facts,
-      stages: [graph.nodes.map(({ name }) => name)],
-      recompute: [false],
+      stages,
+      recompute: stages.map(() => false),
       batch: micro,
       loss,
       labels,
@@ -179,10 +179,8 @@ export async function measure(
       threads: runtime.threads,
       choose: formulations.choose,
     });
-    return whole!;
-  };
   const key = `${await sha256(model.bytes)}, batch ${micro}, ${settings}`;
-  const whole = { key, optimizer, program };
+  const whole = { key, optimizer, programs };
   return await inModelFile(
     model.file,
     () => calibrate({ runtime, graph, facts, batch: micro, freeze, whole, ...o }),

@@ -20,7 +20,8 @@ export interface MadeUpStage {
 
 /**
  * Trains the stages of a model in this process, on made-up data and by the code that trains in
- * earnest. The learning rate is 0: nothing is learned.
+ * earnest. The learning rate is 0: nothing is learned. One batch is under way at a time, so that
+ * stages take turns.
  *
  * @param updates batches, each of which makes an update
  */
@@ -33,7 +34,7 @@ export async function trainMadeUp(
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<void> {
-  const settings = settingsOf(optimizer, stages.length);
+  const settings = settingsOf(optimizer);
   await using opened = new AsyncDisposableStack();
   const { manifest: root } = stages[0]!.program;
   const samples = updates * root.batch;
@@ -62,10 +63,10 @@ export async function trainMadeUp(
   await Promise.all(runs.map((run) => run.leave()));
 }
 
-function settingsOf(optimizer: OptimizerConfig, stages: number): StageSettings {
+function settingsOf(optimizer: OptimizerConfig): StageSettings {
   return {
     schedule: "async",
-    inFlight: stages,
+    inFlight: 1,
     microBatches: 1,
     updateFrequency: 1,
     optimizer,
